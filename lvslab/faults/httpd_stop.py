@@ -1,0 +1,38 @@
+"""The web server of a real server ends; the machine, its kernel and the VIP on lo stay."""
+
+from __future__ import annotations
+
+from lvslab.faults.model import Fault, Operation, Target
+
+
+def _inject(target: Target) -> list[Operation]:
+    del target
+    return [{"op": "service-stop", "name": "httpd", "wait": True}]
+
+
+def _heal(target: Target) -> list[Operation]:
+    del target
+    return [{"op": "service-start", "name": "httpd"}]
+
+
+FAULT = Fault(
+    name="httpd-stop",
+    summary="stop the web server",
+    expect={
+        "real-server": (
+            "The kernel refuses connections to the port at once. The requests that the director "
+            "still sends there fail (half of them with two real servers and rr) until the first "
+            "check and all its retries have failed; then the real server leaves the table and "
+            "the others serve everything."
+        ),
+    },
+    inject=_inject,
+    heal=_heal,
+    default_for=frozenset({"real-server"}),
+    lesson={
+        "real-server": (
+            "No VIP moves and VRRP sees nothing: this is the health check's work alone, and its "
+            "delay_loop, retry and delay_before_retry are the time that clients fail."
+        ),
+    },
+)
