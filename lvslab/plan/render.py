@@ -1,0 +1,118 @@
+"""The files of directors and real servers, rendered from the topology. Pure but for templates."""
+
+from __future__ import annotations
+
+from functools import cache
+from textwrap import dedent, indent
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lvslab.topology.spec import (
+    DirectorSpec,
+    GarpSpec,
+    RealServerSpec,
+    TopologySpec,
+    VrrpInstanceSpec,
+    VrrpMember,
+)
+
+#: Where the node's programs keep what lives only as long as they do.
+RUN = "/run/lvslab"
+VRRP_FIFO = f"{RUN}/vrrp.fifo"
+LVS_FIFO = f"{RUN}/lvs.fifo"
+DOCROOT = "/var/www/html"
+#: The name of a node's first interface.
+INTERFACE = "eth0"
+
+
+def number(value: float) -> str:
+    """Write seconds as keepalived reads them: ``3``, ``0.1``; microseconds are its finest."""
+    text = f"{value:.6f}".rstrip("0").rstrip(".")
+    return text or "0"
+
+
+def raw(block: str, level: int) -> str:
+    """Indent a raw block for its place; nothing at all when it is blank."""
+    text = dedent(block).strip("\n")
+    return indent(text, "    " * level) + "\n" if text.strip() else ""
+
+
+def garp_lines(garp: GarpSpec) -> list[tuple[str, int]]:
+    """Return the ``garp_*`` lines of a vrrp_instance, those that were set.
+
+    ``interval`` is not among them: keepalived has it per interface, not per instance
+    (keepalived.conf(5), ``vrrp_garp_interval`` and ``garp_group``).
+    """
+    values = {
+        "garp_master_delay": garp.master_delay,
+        "garp_master_repeat": garp.master_repeat,
+        "garp_master_refresh": garp.master_refresh,
+        "garp_master_refresh_repeat": garp.master_refresh_repeat,
+        "garp_lower_prio_delay": garp.lower_prio_delay,
+        "garp_lower_prio_repeat": garp.lower_prio_repeat,
+    }
+    return [(keyword, value) for keyword, value in values.items() if value is not None]
+
+
+def instances_of(
+    spec: TopologySpec, director: DirectorSpec
+) -> list[tuple[VrrpInstanceSpec, VrrpMember]]:
+    """Return the VRRP instances in which a director takes part, each with its part."""
+    return [
+        (instance, member)
+        for instance in spec.vrrp_instances
+        for member in instance.members
+        if member.director == director.name
+    ]
+
+
+def keepalived_conf(spec: TopologySpec, director: DirectorSpec) -> str:
+    """Render a director's keepalived.conf.
+
+    One keyword a line, always: keepalived takes the rest of a line as the first one's
+    arguments and says nothing. What keepalived would do by itself is left out. Where the
+    instances differ in the GARP interval, the longest is taken for the one interface.
+    """
+    instances = instances_of(spec, director)
+    intervals = [i.garp.interval for i, _ in instances if i.garp.interval]
+    checks = [m.check for vs in spec.virtual_servers for m in vs.members if m.check]
+    text = (
+        _templates()
+        .get_template("keepalived.conf.j2")
+        .render(
+            spec=spec,
+            director=director,
+            instances=instances,
+            interface=INTERFACE,
+            vrrp_fifo=VRRP_FIFO,
+            lvs_fifo=LVS_FIFO,
+            scripts=any(check.kind == "MISC_CHECK" for check in checks),
+            garp_interval=max(intervals, default=None),
+            garp=garp_lines,
+        )
+    )
+    return text.rstrip("\n") + "\n"
+
+
+def httpd_conf(server: RealServerSpec, ports: tuple[int, ...]) -> str:
+    """Render a real server's Apache configuration, complete in itself (no Debian default read)."""
+    return (
+        _templates()
+        .get_template("httpd.conf.j2")
+        .render(server=server, ports=ports, docroot=DOCROOT, run=RUN)
+    )
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lvslab.plan"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # configuration files, not HTML
+    )
+    environment.filters["number"] = number
+    environment.filters["raw"] = raw
+    return environment
