@@ -1,0 +1,81 @@
+# `make` alone says what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+##@ First
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ready ## From a fresh machine to measured failovers, in one command
+	$(BIN)/lvslab demo
+
+.PHONY: setup
+setup: $(STAMP) ## The virtual environment in .venv, with lvslab and its tools
+
+# Again only when pyproject.toml changed, or when the environment's Python has gone.
+$(STAMP): pyproject.toml scripts/debian-deps.sh
+	@PYTHON=$(PYTHON) scripts/debian-deps.sh python
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "lvslab needs Python 3.11 or later; name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@echo "installing lvslab and its tools into $(VENV)"
+	@$(BIN)/pip install --quiet -e '.[dev]'
+	@touch $@
+
+.PHONY: engine-deps
+engine-deps: ## The Debian packages that the embedded engine needs
+	@scripts/debian-deps.sh engine
+
+# apt and pip wait for the network, not for each other.
+.PHONY: ready
+ready:
+	@$(MAKE) --no-print-directory -j2 setup engine-deps
+
+##@ Checks
+.PHONY: lint
+lint: setup ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+.PHONY: types
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+.PHONY: unit
+unit: setup ## Unit tests: seconds, no engine
+	$(BIN)/pytest -q tests/unit
+
+.PHONY: check
+check: lint types unit ## lint, types and unit
+
+.PHONY: integration
+integration: ready ## Tests on a real engine
+	$(BIN)/pytest tests/integration
+
+.PHONY: test
+test: ready ## Everything: set-up, check, integration
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory integration
+
+##@ More
+.PHONY: bench
+bench: ready ## The figures: medians of five, as a table and JSON (bench-results/)
+	$(BIN)/python scripts/bench.py
+
+.PHONY: wheel
+wheel: setup ## Build dist/*.whl
+	$(BIN)/python -m build --wheel
+
+.PHONY: clean
+clean: ## Remove what was built or cached in this folder, the environment included
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

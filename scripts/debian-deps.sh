@@ -1,0 +1,85 @@
+#!/bin/sh
+# Makes sure that the Debian packages lvslab needs are installed. This is the one list of them.
+#
+#   debian-deps.sh python   python3 with venv, if this machine's python3 cannot make one
+#   debian-deps.sh engine   what builds and runs the embedded engine
+#
+# As root it installs what is missing (no questions, no service is started); as anyone else it
+# prints the command that does and ends with 1. Nothing missing: says nothing, ends with 0.
+set -eu
+
+ENGINE="mmdebstrap qemu-system-x86 qemu-utils e2fsprogs docker.io iptables openssh-client
+        busybox-static cpio debian-archive-keyring iproute2 uidmap ca-certificates"
+
+missing() {
+    for package in "$@"; do
+        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+        [ "$status" = installed ] || printf '%s ' "$package"
+    done
+}
+
+case "${1:-}" in
+python)
+    # A python3 from elsewhere is as good: ask it, not dpkg.
+    if "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null; then exit 0; fi
+    wanted="python3 python3-venv" ;;
+engine)
+    wanted=$ENGINE ;;
+*)
+    echo "usage: $0 python|engine" >&2
+    exit 2 ;;
+esac
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    if [ "$1" = engine ] && command -v qemu-system-x86_64 >/dev/null; then exit 0; fi
+    echo "This is not Debian: install the equivalents of these packages:" >&2
+    echo "   " $wanted >&2
+    exit 1
+fi
+
+# shellcheck disable=SC2086  # a list of words is meant
+needed=$(missing $wanted)
+[ -n "$needed" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "These Debian packages are missing. Install them with:" >&2
+    echo "    sudo apt-get install --no-install-recommends $needed" >&2
+    exit 1
+fi
+
+# docker.io's postinst would start a dockerd that nobody asked for: forbid it for so long.
+policy=/usr/sbin/policy-rc.d
+saved=
+restore() {
+    if [ -n "$saved" ]; then mv -f "$saved" "$policy"; else rm -f "$policy"; fi
+}
+if [ "$1" = engine ]; then
+    if [ -e "$policy" ]; then
+        saved=$policy.lvslab-saved
+        mv -f "$policy" "$saved"
+    fi
+    trap restore EXIT
+    trap 'exit 130' INT TERM HUP
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+install() {
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 \
+        -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold $needed </dev/null
+}
+
+echo "installing Debian packages: $needed"
+# Package lists may be absent or stale on a fresh machine: update them only if that is so.
+log=$(mktemp)
+if ! install >"$log" 2>&1; then
+    if ! { apt-get update -qq -o DPkg::Lock::Timeout=300 && install; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        echo "apt could not install: $needed" >&2
+        exit 1
+    fi
+fi
+rm -f "$log"

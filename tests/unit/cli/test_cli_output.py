@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from lvslab.cli.output import Output, cell_text, to_json
+
+
+@dataclass(frozen=True)
+class Thing:
+    name: str
+    address: IPv4Address
+    of: tuple[str, ...]
+
+
+def test_json_of_what_lvslab_has() -> None:
+    value = {
+        "thing": Thing("b", IPv4Address("172.20.1.1"), ("x", "y")),
+        "net": IPv4Network("172.20.0.0/16"),
+        "roles": frozenset({"b", "a"}),
+        "path": Path("/a/b"),
+        "none": None,
+    }
+    assert json.loads(to_json(value)) == {
+        "thing": {"name": "b", "address": "172.20.1.1", "of": ["x", "y"]},
+        "net": "172.20.0.0/16",
+        "roles": ["a", "b"],
+        "path": "/a/b",
+        "none": None,
+    }
+
+
+def test_json_refuses_what_it_would_have_to_guess() -> None:
+    with pytest.raises(TypeError, match="no JSON form for object"):
+        to_json({"x": object()})
+
+
+def test_with_json_stdout_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output(as_json=True)
+    out.text("for people")
+    out.table(("A",), [("b",)])
+    out.data({"a": 1})
+    out.warn("careful")
+    out.next("lvslab up")
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"a": 1}
+    assert said.err == "warning: careful\n"
+
+
+def test_without_json_no_document(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output()
+    out.data({"a": 1})
+    out.table(("NAME", "UP", "OF"), [("x [red]", True, ["a", "b"]), ("y", None, [])])
+    out.next("lvslab up", "lvslab plan")
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "NAME     UP   OF",
+        "x [red]  yes  a, b",
+        "y        -    -",
+        "next: lvslab up   lvslab plan",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"), [(None, "-"), (0, "0"), (False, "no"), ((), "-"), ("[b]", r"\[b]")]
+)
+def test_cells(cell: object, shown: str) -> None:
+    assert cell_text(cell) == shown
