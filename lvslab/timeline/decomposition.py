@@ -1,0 +1,158 @@
+"""Where the time of an outage went: its parts, which sum to the whole. Pure; seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from lvslab.timeline.events import Event
+from lvslab.timeline.outage import Outage
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment with a name ("VIP on lvs2")."""
+
+    t: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """From one mark to the next. Negative only for a last advert before the fault."""
+
+    since: str
+    until: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposition:
+    """Marks in order; the parts between them sum to the time from the first to the last."""
+
+    marks: tuple[Mark, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The whole: from the fault to the first good request."""
+        return self.marks[-1].t - self.marks[0].t
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The time between each two marks that follow each other."""
+        return tuple(Part(a.what, b.what, b.t - a.t) for a, b in pairwise(self.marks))
+
+
+def of_failover(
+    events: Iterable[Event], fault_t: float, node: str, outage: Outage
+) -> Decomposition | None:
+    """Split an outage that a director's fault caused, or None when its end was not seen.
+
+    The marks: the fault; the last advert that ``node`` sent (it may lie before the fault: the
+    backup's timer was running already, so this part is then negative); then, in the order in
+    which they happened, another director's state MASTER, the VIP on it, its first gratuitous
+    ARP for it; and the first good request. keepalived tells its state after it has added the
+    addresses, so those two may well come the other way round. What was not seen is left out,
+    and its time falls to the part that follows.
+    """
+    if outage.end is None or outage.end < fault_t:
+        return None
+    events = sorted(events, key=lambda e: e.t)
+    marks = [Mark(fault_t, "fault")]
+    last = _last_advert(events, node, outage.end)
+    if last is not None:
+        marks.append(Mark(last, f"last advert of {node}"))
+    since = max(m.t for m in marks)
+    seen: dict[str, Mark] = {}
+    for event in events:
+        if event.node == node or not since <= event.t <= outage.end:
+            continue
+        what = _takeover(event)
+        if what is not None:
+            seen.setdefault(what, Mark(event.t, f"{what} {event.node}"))
+    marks += sorted(seen.values(), key=lambda m: m.t)
+    marks.append(Mark(outage.end, "first good request"))
+    return Decomposition(tuple(marks))
+
+
+def of_return(
+    events: Iterable[Event], heal_t: float, node: str, outage: Outage
+) -> Decomposition | None:
+    """Split an outage that a director's return caused, or None when its end was not seen.
+
+    The marks: the heal; ``node`` takes the VIP back (state, address, gratuitous ARP); the first
+    real server in its table again; the first good request. The table is what a director that
+    comes back from a lost link has to fill anew.
+    """
+    if outage.end is None or outage.end < heal_t:
+        return None
+    seen: dict[str, Mark] = {}
+    for event in sorted(events, key=lambda e: e.t):
+        if event.node == node and heal_t <= event.t <= outage.end:
+            what = _takeover(event)
+            if event.kind == "lvs.rs" and event.data["state"].upper() == "UP":
+                what = "a real server back in the table of"
+            if what is not None:
+                seen.setdefault(what, Mark(event.t, f"{what} {node}"))
+    marks = [Mark(heal_t, "heal"), *seen.values(), Mark(outage.end, "first good request")]
+    return Decomposition(tuple(marks))
+
+
+def of_removal(
+    events: Iterable[Event], fault_t: float, address: str, end: float | None
+) -> Decomposition | None:
+    """Split a real server's fault: fault, removed from each table, first steadily good request.
+
+    ``address`` is the real server's; ``end`` that of the disturbance, None when not seen.
+    """
+    if end is None or end < fault_t:
+        return None
+    seen: dict[str, Mark] = {}
+    for event in sorted(events, key=lambda e: e.t):
+        if removed(event, address) and fault_t <= event.t <= end:
+            seen.setdefault(event.node, Mark(event.t, f"removed by {event.node}"))
+    marks = [Mark(fault_t, "fault"), *seen.values(), Mark(end, "last failure over")]
+    return Decomposition(tuple(marks))
+
+
+def removed(event: Event, address: str) -> bool:
+    """Whether a director took the real server of this address out of its table."""
+    return (
+        event.kind == "lvs.rs"
+        and event.data["state"].upper() == "DOWN"
+        and address in _words(event.data["rs"])
+    )
+
+
+def _words(text: str) -> Sequence[str]:
+    # keepalived writes [ADDRESS]:PROTOCOL:PORT or ADDRESS:PORT, by version.
+    return text.replace("[", " ").replace("]", " ").replace(":", " ").split()
+
+
+def _last_advert(events: Sequence[Event], node: str, before: float) -> float | None:
+    """Return when the last advert that the node itself sent went out, at the latest ``before``.
+
+    Only its own end counts (dir ``out``): an advert seen elsewhere has no sender's name.
+    """
+    return max(
+        (
+            e.t
+            for e in events
+            if e.kind == "vrrp.advert"
+            and e.node == node
+            and e.data["dir"] == "out"
+            and e.t <= before
+        ),
+        default=None,
+    )
+
+
+def _takeover(event: Event) -> str | None:
+    if event.kind == "vrrp.state" and event.data["state"] == "MASTER":
+        return "MASTER on"
+    if event.kind == "addr.add" and event.data["vip"] and event.data["interface"] != "lo":
+        return "VIP on"
+    if event.kind == "arp.gratuitous" and event.data["dir"] == "out":
+        return "gratuitous ARP from"
+    return None
