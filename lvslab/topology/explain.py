@@ -1,0 +1,232 @@
+"""pydantic's errors in our words, with their place in the file and what was meant."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from lvslab.topology.models import Model, Topology
+from lvslab.topology.problems import Problem, did_you_mean, shown
+from lvslab.topology.yamltree import Document, Path
+
+#: What people write out of habit from keepalived.conf -> what to do here.
+_KEEPALIVED = {
+    "advertisement_interval": "here it is 'advert_int'",
+    "auth": "it belongs under 'vrrp' or an instance",
+    "auth_pass": "it belongs under 'auth'",
+    "authentication": "here it is 'auth'",
+    "dev": "every VIP is on eth0",
+    "interface": "every node has eth0 only",
+    "lb_algo": "here it is 'scheduler'",
+    "lb_kind": "here it is 'forwarding'",
+    "lvs_method": "here it is 'forwarding'",
+    "lvs_sched": "here it is 'scheduler'",
+    "nat_mask": "keepalived has no such word any more: remove it",
+    "nb_get_retry": "deprecated alias of 'retry'",
+    "nopreempt": "here it is 'preempt: false'",
+    "password": "here it is 'auth_pass'",
+    "real_server": "here it is 'real_servers'",
+    "state": "it is computed from the priorities and 'preempt', so that it never lies",
+    "strict": "vrrp_strict drops the traffic to the VIP: it is never used",
+    "unicast_peer": "here it is 'unicast: true'; the peers are the other directors",
+    "unicast_src_ip": "here it is 'unicast: true'",
+    "virtual_ipaddress": "here it is 'vips'",
+    "virtual_router_id": "here it is 'vrid'",
+    "virtual_server": "here it is 'virtual_servers'",
+    "vrrp_instance": "here it is 'vrrp_instances'",
+    "vrrp_strict": "it drops the traffic to the VIP: it is never used",
+    "vrrp_version": "here it is 'version'",
+}
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "list": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+}
+
+
+def explain(error: ValidationError, document: Document) -> list[Problem]:
+    """Return every problem of a validation, each at its place in the file."""
+    return [_explain(details, document) for details in error.errors(include_url=False)]
+
+
+def where(path: Path) -> str:
+    """Return ``virtual_servers[0].check`` for a path."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.lstrip(".")
+
+
+def _explain(details: ErrorDetails, document: Document) -> Problem:
+    kind, loc, value = details["type"], details["loc"], details["input"]
+    context = details.get("ctx", {})
+    of_key = bool(loc) and loc[-1] == "[key]"
+    path = loc[:-1] if of_key else loc
+    if kind == "lvslab":
+        path += context["path"]
+        return document.problem(path, context["message"], context["hint"], key=of_key)
+    name = next((step for step in reversed(path) if isinstance(step, str)), "")
+    if kind == "missing":
+        inside = f" in {where(path[:-1])}" if path[:-1] else ""
+        return document.problem(path[:-1], f"'{name}' is missing{inside}", key=True)
+    if kind == "extra_forbidden":
+        return _unknown(path, name, document)
+    field = _field(path)
+    if not path:
+        return document.problem((), "a topology is a mapping: lines such as 'vip: 172.20.1.100'")
+    shortest = where(path[-2:]) if isinstance(path[-1], int) else name
+    message, hint = _wrong(kind, shortest, value, field, context)
+    if not message:
+        message = f"'{name}': {details['msg']}"
+    return document.problem(path, message, hint)
+
+
+def _wrong(
+    kind: str, name: str, value: Any, field: FieldInfo | None, context: dict[str, Any]
+) -> tuple[str, str]:
+    if kind == "literal_error":
+        # ctx: "'rr', 'wrr' or 'mh'", or numbers.
+        known = re.findall(r"[\w.+-]+(?=['\s,]|$)", context["expected"].replace(" or ", " "))
+        message = f"'{name}' cannot be {shown(value)}: {_choices(known)}"
+        return message, did_you_mean(str(value), known)
+    if kind in ("greater_than_equal", "less_than_equal"):
+        low, high = _bounds(field)
+        allowed = f"{low} to {high}" if low is not None else context.get("le", context.get("ge"))
+        return f"'{name}' is {shown(value)}: it has to be {allowed}", ""
+    if kind == "too_short":
+        return f"'{name}' is empty: at least one is needed", ""
+    if kind == "too_long":
+        return (
+            f"'{name}' has {context['actual_length']} entries: at most {context['max_length']}",
+            "",
+        )
+    if kind == "string_pattern_mismatch" and name == "digest":
+        return (
+            f"'digest' is {shown(value)}: 32 hexadecimal digits in lower case, as genhash prints",
+            "",
+        )
+    if kind == "string_too_short":
+        return f"'{name}' is empty", ""
+    wanted = _TYPES.get(kind.split("_")[0])
+    if kind == "int_from_float":
+        wanted = "a whole number"
+    if wanted is None:
+        return "", ""
+    if value is None:
+        return f"'{name}' has no value: it has to be {wanted}", ""
+    message = f"'{name}' has to be {wanted}, not {_typed(value)}"
+    return message, _type_hint(kind, value)
+
+
+def _typed(value: Any) -> str:
+    """A value with its type where the type is the point: the text '80', the number 80."""
+    if isinstance(value, str):
+        return f"the text {shown(value)}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"the number {shown(value)}"
+    return shown(value)
+
+
+def _type_hint(kind: str, value: Any) -> str:
+    if isinstance(value, str):
+        if kind.startswith(("int", "float")) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+            return "remove the quotes, or leading zeros"
+        if kind.startswith(("int", "float")) and (
+            number := re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:s|sec|seconds)", value)
+        ):
+            return f"did you mean '{number[1]}'? It is in seconds"
+        if kind.startswith("bool") and value.casefold() in ("yes", "on", "y"):
+            return "did you mean 'true'?"
+        if kind.startswith("bool") and value.casefold() in ("no", "off", "n"):
+            return "did you mean 'false'?"
+    elif kind.startswith("string") and isinstance(value, int | float):
+        return "put it in quotes"
+    return ""
+
+
+def _unknown(path: Path, name: str, document: Document) -> Problem:
+    model = _model(path[:-1])
+    known = list(model.model_fields) if model else []
+    inside = f" in {where(path[:-1])}" if path[:-1] else ""
+    hint = _KEEPALIVED.get(name, "") if name not in Topology.model_fields else ""
+    hint = hint or did_you_mean(name, known)
+    if not hint and name in Topology.model_fields:
+        hint = "it belongs at the top level"
+    if not hint:
+        homes = [home for home in _models(Topology) if name in home[1].model_fields]
+        hint = f"it belongs in {homes[0][0]}" if homes else f"known: {', '.join(sorted(known))}"
+    return document.problem(path, f"unknown key {shown(name)}{inside}", hint, key=True)
+
+
+def _choices(known: list[str]) -> str:
+    return known[0] if len(known) == 1 else f"{', '.join(known[:-1])} or {known[-1]}"
+
+
+def _bounds(field: FieldInfo | None) -> tuple[Any, Any]:
+    found: dict[str, Any] = {}
+    pending: list[Any] = [field.annotation, *field.metadata] if field else []
+    while pending:
+        item = pending.pop()
+        pending += [*getattr(item, "__metadata__", ()), *get_args(item)]
+        pending += getattr(item, "metadata", ()) if isinstance(item, FieldInfo) else ()
+        for bound in ("ge", "le"):
+            if getattr(item, bound, None) is not None:
+                found[bound] = getattr(item, bound)
+    return found.get("ge"), found.get("le")
+
+
+def _submodel(annotation: Any) -> type[Model] | None:
+    """Return the model inside Annotated, Optional, list and dict wrappings."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return annotation
+    for part in reversed(get_args(annotation)):
+        if found := _submodel(part):
+            return found
+    return None
+
+
+def _is_collection(annotation: Any) -> bool:
+    origin = getattr(annotation, "__origin__", None)
+    return origin in (list, dict) or any(map(_is_collection, get_args(annotation)))
+
+
+def _walk(path: Path) -> tuple[type[Model] | None, FieldInfo | None]:
+    """Return the model that a path leads into, and the last field that it named."""
+    model: type[Model] | None = Topology
+    field: FieldInfo | None = None
+    in_collection = False
+    for step in path:
+        if in_collection:
+            in_collection = False
+            continue
+        field = model.model_fields.get(str(step)) if model else None
+        if field is None:
+            return None, None
+        model = _submodel(field.annotation)
+        in_collection = _is_collection(field.annotation)
+    return model, field
+
+
+def _model(path: Path) -> type[Model] | None:
+    return _walk(path)[0]
+
+
+def _field(path: Path) -> FieldInfo | None:
+    return _walk(path)[1]
+
+
+def _models(model: type[Model], inside: str = "") -> list[tuple[str, type[Model]]]:
+    """Return every block below a model with the words that name it."""
+    found: list[tuple[str, type[Model]]] = []
+    for name, field in model.model_fields.items():
+        if sub := _submodel(field.annotation):
+            path = f"{inside}.{name}" if inside else f"'{name}'"
+            found += [(f"'{name}'" if not inside else path, sub), *_models(sub, name)]
+    return found

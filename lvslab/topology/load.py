@@ -1,0 +1,65 @@
+"""A topology file to a TopologySpec: read, parse, validate, resolve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lvslab.errors import NotFoundError, TopologyError
+from lvslab.topology.explain import explain
+from lvslab.topology.models import Topology
+from lvslab.topology.problems import Problem, TopologyProblems
+from lvslab.topology.resolve import name_from, resolve
+from lvslab.topology.spec import TopologySpec
+from lvslab.topology.yamltree import MAX_BYTES, parse, too_large
+
+
+def load(path: Path, *, name: str | None = None) -> TopologySpec:
+    """Read a topology file.
+
+    ``name`` names the lab whatever the file says; without it the file's ``name`` does, or
+    else the file's own name without its ending. Raises NotFoundError, TopologyError when the
+    file cannot be read, and TopologyProblems with everything that is wrong in it.
+    """
+    file = str(path)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "no such file", where=file, fix="'lvslab init' writes a topology to start from"
+        ) from error
+    except OSError as error:
+        raise TopologyError(f"cannot be read: {error.strerror}", where=file) from error
+    if len(data) > MAX_BYTES:
+        raise TopologyProblems([too_large(file)])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise TopologyProblems(
+            [Problem(line, column, "not UTF-8 text: this is not a topology file", "", file)]
+        ) from error
+    return _read(text, file, name, name_from(path.stem))
+
+
+def loads(text: str, filename: str = "<text>", *, name: str | None = None) -> TopologySpec:
+    """Read a topology from text; ``filename`` is how messages and the default name call it.
+
+    Raises TopologyProblems with everything that is wrong in it.
+    """
+    return _read(text, filename, name, name_from(Path(filename).stem))
+
+
+def _read(text: str, file: str, name: str | None, fallback: str) -> TopologySpec:
+    document = parse(text, file)
+    data = document.root.plain()
+    if name is not None and isinstance(data, dict):
+        data["name"] = name
+    try:
+        model = Topology.model_validate(data)
+    except ValidationError as error:
+        raise TopologyProblems(explain(error, document)) from error
+    return resolve(model, document, fallback)

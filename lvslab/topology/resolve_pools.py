@@ -1,0 +1,243 @@
+"""Virtual servers: their pools, checks and quorum, and what DR or UDP rule out."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from lvslab.topology.context import Context
+from lvslab.topology.models import Check, Member, VirtualServer
+from lvslab.topology.problems import did_you_mean
+from lvslab.topology.resolve_vrrp import Vips
+from lvslab.topology.spec import CheckSpec, PoolMember, SorryServer, VirtualServerSpec
+from lvslab.topology.yamltree import Path
+
+#: Which keys of a check belong to which kind.
+_OWN = {
+    "HTTP_GET": {"path", "status_code", "digest", "virtualhost", "connect_port", "connect_timeout"},
+    "TCP_CHECK": {"connect_port", "connect_timeout"},
+    "MISC_CHECK": {"misc_path", "misc_timeout", "misc_dynamic"},
+    "none": set(),
+}
+_ANY = {"type", "retry", "delay_before_retry", "raw"}
+
+
+def virtual_servers(
+    context: Context, vips: Vips, addresses: dict[str, IPv4Address]
+) -> tuple[VirtualServerSpec, ...]:
+    """Return every virtual server; problems are noted in the context."""
+    held = list(dict.fromkeys(vip for vip, _, _ in vips.all))
+    servers = context.model.virtual_servers
+    if servers is None:
+        pool = [VirtualServer(vip=str(vip)) for vip in held]  # type: ignore[arg-type]
+        return tuple(
+            _server(context, (), server, server.vip or vip, addresses)
+            for server, vip in zip(pool, held, strict=True)
+        )
+    result: list[VirtualServerSpec] = []
+    seen: dict[tuple[IPv4Address, int, str], int] = {}
+    for index, server in enumerate(servers):
+        path: Path = ("virtual_servers", index)
+        vip = _vip(context, server, held, path)
+        if vip is None:
+            continue
+        key = (vip, server.port, server.protocol)
+        if key in seen:
+            line = context.document.at(("virtual_servers", seen[key]))[0]
+            context.bad(
+                path, f"virtual server {vip}:{server.port} {server.protocol} is on line {line} "
+                "already: each would have its own quorum, and stopping one deletes both",
+                "merge the two",
+            )  # fmt: skip
+        seen.setdefault(key, index)
+        result.append(_server(context, path, server, vip, addresses))
+    return tuple(result)
+
+
+def _vip(
+    context: Context, server: VirtualServer, held: list[IPv4Address], path: Path
+) -> IPv4Address | None:
+    if server.vip is None:
+        if len(held) == 1:
+            return held[0]
+        if held:
+            context.bad(path, "'vip' is missing: there is more than one to choose from")
+        return None
+    if server.vip not in held:
+        hint = did_you_mean(str(server.vip), map(str, held))
+        context.bad(
+            (*path, "vip"),
+            f"no vrrp_instance holds the VIP {server.vip}: nobody would answer",
+            hint,
+        )
+    return server.vip
+
+
+def _server(
+    context: Context,
+    path: Path,
+    server: VirtualServer,
+    vip: IPv4Address,
+    addresses: dict[str, IPv4Address],
+) -> VirtualServerSpec:
+    members = _members(context, path, server, addresses)
+    _quorum(context, path, server, members)
+    if server.ops and server.protocol != "UDP":
+        context.bad((*path, "ops"), "'ops' (one-packet scheduling) is for UDP only")
+    for index, flag in enumerate(server.scheduler_flags):
+        family = flag.partition("-")[0]
+        if family in ("sh", "mh") and family != server.scheduler:
+            context.bad(
+                (*path, "scheduler_flags", index),
+                f"flag {flag} is for scheduler {family}, not {server.scheduler}",
+            )
+    granularity = server.persistence_granularity
+    if granularity is not None:
+        _granularity(context, path, server, granularity)
+    return VirtualServerSpec(
+        vip=vip,
+        port=server.port,
+        protocol=server.protocol,
+        scheduler=server.scheduler,
+        scheduler_flags=tuple(server.scheduler_flags),
+        forwarding=server.forwarding,
+        delay_loop=float(server.delay_loop),
+        persistence_timeout=server.persistence_timeout,
+        persistence_granularity=str(granularity) if granularity else None,
+        quorum=server.quorum,
+        hysteresis=server.hysteresis,
+        alpha=server.alpha,
+        omega=server.omega,
+        ops=server.ops,
+        members=members,
+        sorry_server=_sorry(context, path, server, addresses),
+        raw=server.raw,
+    )
+
+
+def _granularity(
+    context: Context, path: Path, server: VirtualServer, granularity: IPv4Address
+) -> None:
+    place = (*path, "persistence_granularity")
+    if server.persistence_timeout is None:
+        context.bad(
+            place, "'persistence_granularity' does nothing without 'persistence_timeout'", key=True
+        )
+    inverted = ~int(granularity) & 0xFFFFFFFF
+    if inverted & (inverted + 1) or not int(granularity):
+        context.bad(place, f"{granularity} is not a netmask, such as 255.255.255.0")
+
+
+def _quorum(
+    context: Context, path: Path, server: VirtualServer, members: tuple[PoolMember, ...]
+) -> None:
+    total = sum(member.weight for member in members)
+    if members and server.quorum > total:
+        place = (*path, "quorum") if "quorum" in server.model_fields_set else path
+        context.bad(
+            place, f"quorum {server.quorum} can never be reached: the weights add up to {total}"
+        )
+    elif server.hysteresis >= server.quorum and server.hysteresis:
+        context.bad(
+            (*path, "hysteresis"),
+            f"hysteresis {server.hysteresis} has to be below the quorum, {server.quorum}: "
+            "keepalived lowers it",
+        )
+    elif members and server.quorum + server.hysteresis > total:
+        context.bad(
+            (*path, "hysteresis"),
+            f"quorum {server.quorum} + hysteresis {server.hysteresis} can never be reached: the "
+            f"weights add up to {total}",
+        )
+
+
+def _members(
+    context: Context, path: Path, server: VirtualServer, addresses: dict[str, IPv4Address]
+) -> tuple[PoolMember, ...]:
+    nodes = context.model.real_servers
+    wanted = server.real_servers
+    if wanted is None:
+        sorry = server.sorry_server.server if server.sorry_server else None
+        wanted = {name: Member() for name in nodes if name != sorry}
+    if not wanted:
+        context.bad((*path, "real_servers"), "the pool is empty: nobody would answer", key=True)
+    base = server.check or Check()
+    # A check shared by all is judged once, at its own place.
+    shared = _check(context, server, Check(), base, (*path, "check"))
+    members = []
+    for name, member in wanted.items():
+        place: Path = (*path, "real_servers", name)
+        if not context.reference(name, nodes, "real server", place):
+            continue
+        weight = member.weight if member.weight is not None else nodes[name].weight
+        inhibit = member.inhibit_on_failure
+        check = shared
+        if member.check is not None:
+            check = _check(context, server, base, member.check, (*place, "check"))
+        members.append(
+            PoolMember(
+                server=name,
+                address=addresses[name],
+                port=server.port,
+                weight=1 if weight is None else weight,
+                inhibit_on_failure=server.inhibit_on_failure if inhibit is None else inhibit,
+                check=check,
+                raw=member.raw,
+            )
+        )
+    return tuple(members)
+
+
+def _check(
+    context: Context, server: VirtualServer, base: Check, own: Check, path: Path
+) -> CheckSpec | None:
+    kind = own.type or base.type or ("HTTP_GET" if server.protocol == "TCP" else "none")
+    written = {k: v for k, v in own.model_dump().items() if v is not None}
+    for key in written.keys() - _OWN[kind] - _ANY:
+        owners = [k for k, keys in _OWN.items() if key in keys]
+        context.bad(
+            (*path, key),
+            f"'{key}' is for {' and '.join(owners)}, but this check is {kind}",
+            key=True,
+        )
+    if kind == "none":
+        return None
+    inherited = {k: v for k, v in base.model_dump().items() if v is not None}
+    # What is inherited from a check of another kind is left behind.
+    usable = (_OWN[kind] | _ANY) - {"type"}
+    merged = {k: v for k, v in (inherited | written).items() if k in usable}
+    check = CheckSpec(kind=kind, **merged)
+    if kind == "MISC_CHECK" and check.misc_path is None:
+        context.bad(path, "'misc_path' is missing: the command that MISC_CHECK runs")
+    if server.protocol == "UDP" and kind != "MISC_CHECK" and check.connect_port is None:
+        context.bad(
+            path, f"{kind} makes a TCP connection, but this virtual server is UDP",
+            "MISC_CHECK, none, or a 'connect_port' where TCP answers",
+        )  # fmt: skip
+    return check
+
+
+def _sorry(
+    context: Context, path: Path, server: VirtualServer, addresses: dict[str, IPv4Address]
+) -> SorryServer | None:
+    sorry = server.sorry_server
+    if sorry is None:
+        return None
+    place = (*path, "sorry_server")
+    name = sorry.server
+    place = (*place, "server") if isinstance(_value(context, place), dict) else place
+    if name in (server.real_servers or ()):
+        context.bad(place, f"'{name}' is in the pool: a sorry server stands outside it")
+    nodes = context.model.real_servers
+    if not context.reference(name, nodes, "real server", place):
+        return None
+    return SorryServer(name, addresses[name], server.port, sorry.inhibit)
+
+
+def _value(context: Context, path: Path) -> object:
+    node = context.document.root
+    for step in path:
+        if isinstance(node.value, list) and isinstance(step, int):
+            node = node.value[step]
+        elif isinstance(node.value, dict):
+            node = node.value[str(step)]
+    return node.value
