@@ -7,7 +7,7 @@ from lvslab.faults.model import Fault, Operation, Target
 
 def _inject(target: Target) -> list[Operation]:
     del target
-    return [{"op": "service-stop", "name": "httpd", "wait": True}]
+    return [{"op": "service-stop", "name": "httpd"}]
 
 
 def _heal(target: Target) -> list[Operation]:

@@ -7,7 +7,7 @@ from lvslab.faults.model import Fault, Operation, Target
 
 def _inject(target: Target) -> list[Operation]:
     del target
-    return [{"op": "service-stop", "name": "keepalived", "wait": True}]
+    return [{"op": "service-stop", "name": "keepalived"}]
 
 
 def _heal(target: Target) -> list[Operation]:
