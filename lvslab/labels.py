@@ -22,6 +22,8 @@ PLAN = PREFIX + "plan"
 SOURCE = PREFIX + "source"
 #: The lvslab version that made it.
 VERSION = PREFIX + "version"
+#: On images that lvslab built: what they are for (``node``).
+IMAGE = PREFIX + "image"
 
 
 def of_lab(lab: str) -> dict[str, str]:
