@@ -83,7 +83,7 @@ def _director(spec: TopologySpec, lab: str, network: NetworkPlan, me: DirectorSp
     keepalived = {
         "name": "keepalived",
         "argv": ["keepalived", "-n", "-l", "-D", "-f", KEEPALIVED_CONF],
-        "ready": {"fifo": True},
+        "ready": {"vrrp": len(render.instances_of(spec, me))},
     }
     description = _description(lab, me.name, "director", spec.vips) | {
         "services": [keepalived],
