@@ -1,0 +1,99 @@
+"""One HTTP request as a client of the VIP makes it, and what became of it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from .proto import now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: What an errno of connect, send or recv means for the client; any other is ``bad``.
+RESULT_OF_ERRNO = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+    errno.ETIMEDOUT: "timeout",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.ENETDOWN: "unreachable",
+    errno.EADDRNOTAVAIL: "unreachable",
+}
+#: A real server says who it is: ``from 172.20.1.10``.
+_MARK = b"from "
+#: Bytes of an answer that are kept: more is no page of the lab.
+ANSWER_LIMIT = 65536
+
+
+def request(vip: str, path: str) -> bytes:
+    """Return the request's bytes."""
+    return f"GET {path} HTTP/1.1\r\nHost: {vip}\r\nConnection: close\r\n\r\n".encode()
+
+
+def failure(code: int) -> tuple[str, str]:
+    """Return result and detail of an errno."""
+    return RESULT_OF_ERRNO.get(code, "bad"), errno.errorcode.get(code, str(code))
+
+
+def answer(data: bytes, *, ended: bool) -> tuple[str, str, str] | None:
+    """Judge what was received so far: (result, server, detail), or None: not all there yet.
+
+    ``ended`` says that the server has closed its side. Complete is an answer whose
+    Content-Length is there, or that has ended.
+    """
+    head, found, body = data.partition(b"\r\n\r\n")
+    if not found:
+        if len(data) > ANSWER_LIMIT:
+            return "bad", "", "no end of header"
+        return ("bad", "", "closed without an answer") if ended else None
+    length = -1
+    for line in head.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.lower() == b"content-length" and value.strip().isdigit():
+            length = int(value)
+    if not ended and len(data) <= ANSWER_LIMIT and (length < 0 or len(body) < length):
+        return None
+    if len(body) < length:
+        return "bad", "", "answer cut short"
+    server = ""
+    _, found, tail = body.partition(_MARK)
+    if found:
+        server = (tail.split(None, 1) or [b""])[0].decode("ascii", "replace")
+    status = head[9:12].decode("ascii", "replace")
+    if status != "200":
+        return "bad", server, f"status {status}"
+    if not server:
+        return "bad", "", "not a page of the lab"
+    return "ok", server, ""
+
+
+def once(vip: str, port: int, path: str, deadline: float) -> dict[str, Any]:
+    """Make one request, blocking up to ``deadline`` seconds: {result, server, ms, detail}."""
+    start = now()
+    outcome = _once(vip, port, path, start + deadline)
+    keys = ("result", "server", "detail")
+    return dict(zip(keys, outcome, strict=True)) | {"ms": round((now() - start) * 1000, 3)}
+
+
+def _once(vip: str, port: int, path: str, until: float) -> tuple[str, str, str]:
+    data = b""
+    with socket.socket() as sock:
+        try:
+            sock.settimeout(max(until - now(), 0.001))
+            sock.connect((vip, port))
+            sock.sendall(request(vip, path))
+            while True:
+                sock.settimeout(max(until - now(), 0.001))
+                piece = sock.recv(16384)
+                data += piece
+                judged = answer(data, ended=not piece)
+                if judged is not None:
+                    return judged
+        except TimeoutError:
+            return "timeout", "", ""
+        except OSError as error:
+            result, detail = failure(error.errno or 0)
+            return result, "", detail

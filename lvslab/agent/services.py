@@ -1,0 +1,260 @@
+"""The node's services: started, stopped, killed, reaped; never restarted.
+
+A service that ends unasked is reported and stays ended: the lab shows what keepalived
+itself does, not what a supervisor would do about it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from .loop import Until
+from .proto import Refused, now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .loop import Task
+
+#: Seconds that a service is given to become ready, unless its ``ready`` says otherwise.
+READY_TIMEOUT = 30.0
+#: Seconds between SIGTERM and giving up waiting, unless the operation says otherwise.
+STOP_TIMEOUT = 10.0
+_LISTEN = "0A"
+
+
+class Service:
+    """One service as node.json describes it, and its process."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.name: str = spec["name"]
+        self.argv: list[str] = list(spec["argv"])
+        self.ready: dict[str, Any] = dict(spec.get("ready") or {})
+        self.pid: int | None = None
+        #: When it was started or ended.
+        self.since = now()
+        #: Reports on keepalived's FIFO since the start; counted by whoever reads the FIFO.
+        self.reported = 0
+
+
+def spawn(argv: list[str], output: int) -> int:
+    """Start a program with its output on a descriptor; return its pid. Raises OSError.
+
+    posix_spawn, because a fork of the agent costs more than the program's own start on an
+    emulated processor.
+    """
+    return os.posix_spawnp(
+        argv[0],
+        argv,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, output, 1),
+            (os.POSIX_SPAWN_DUP2, output, 2),
+        ],
+        setsid=True,
+        setsigmask=[],
+        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+    )
+
+
+def signal_pid(pid: int, number: int) -> bool:
+    """Send a signal; return whether the process was there."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def processes() -> dict[int, int]:
+    """Return pid -> parent's pid of every process that can be seen."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat", "rb") as file:
+                    # The name, in parentheses, may hold anything: fields count from its end.
+                    fields = file.read().rpartition(b")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found[int(entry)] = int(fields[1])
+    return found
+
+
+def descendants(root: int) -> list[int]:
+    """Return the pids below a process, parents before children."""
+    parents = processes()
+    found = [root]
+    for pid in found:
+        found.extend(child for child, parent in parents.items() if parent == pid)
+    return found[1:]
+
+
+def command_line(pid: int) -> list[str]:
+    """Return a process's argv; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return [word.decode(errors="replace") for word in file.read().split(b"\0")[:-1]]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def parse_listening(text: str) -> set[int]:
+    """Return the ports of /proc/net/tcp or tcp6 that something listens on."""
+    ports = set()
+    for line in text.splitlines()[1:]:
+        words = line.split()
+        if len(words) > 3 and words[3] == _LISTEN:
+            ports.add(int(words[1].rpartition(":")[2], 16))
+    return ports
+
+
+def listening() -> list[int]:
+    """Return the TCP ports that something on this node listens on."""
+    ports: set[int] = set()
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(path, encoding="ascii") as file:
+                ports |= parse_listening(file.read())
+        except FileNotFoundError:
+            continue
+    return sorted(ports)
+
+
+class Supervisor:
+    """Owns every child process of the agent."""
+
+    def __init__(self, specs: list[dict[str, Any]], emit: Callable[..., None]) -> None:
+        self._emit = emit
+        self.services = {spec["name"]: Service(spec) for spec in specs}
+        self._others: dict[int, Callable[[int], None]] = {}
+
+    def get(self, name: str) -> Service:
+        """Return a service. Raises Refused."""
+        if name not in self.services:
+            known = ", ".join(sorted(self.services)) or "none"
+            raise Refused(f"no service {name!r} on this node", f"there is: {known}")
+        return self.services[name]
+
+    def start(self, name: str) -> None:
+        """Start a service; one that runs is left alone. A failure is reported as its exit."""
+        service = self.get(name)
+        if service.pid is not None:
+            return
+        service.reported = 0
+        try:
+            service.pid = spawn(service.argv, 2)
+        except OSError as error:
+            self._emit(
+                "service.exited",
+                service=name,
+                pid=None,
+                status=127,
+                error=f"{service.argv[0]}: {error.strerror}",
+            )
+            raise Refused(
+                f"{service.argv[0]} cannot be started: {error.strerror}",
+                "check that the image has it, and the service's argv in node.json",
+            ) from error
+        service.since = now()
+        self._emit("service.started", service.since, service=name, pid=service.pid)
+
+    def adopt(self, pid: int, on_exit: Callable[[int], None]) -> None:
+        """Have ``on_exit(status)`` called when a child that is no service ends."""
+        self._others[pid] = on_exit
+
+    def reap(self) -> None:
+        """Collect every child that has ended."""
+        while True:
+            try:
+                pid, raw = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            t = now()
+            status = os.waitstatus_to_exitcode(raw)
+            on_exit = self._others.pop(pid, None)
+            if on_exit is not None:
+                on_exit(status)
+            for service in self.services.values():
+                if service.pid == pid:
+                    service.pid, service.since = None, t
+                    self._emit("service.exited", t, service=service.name, pid=pid, status=status)
+
+    def is_ready(self, service: Service) -> bool:
+        """Return whether everything in the service's ``ready`` holds."""
+        if service.pid is None:
+            return False
+        ready = service.ready
+        ports = ready.get("listen", [])
+        wanted = {ports} if isinstance(ports, int) else set(ports)
+        if wanted and not wanted <= set(listening()):
+            return False
+        if "file" in ready and not os.path.exists(ready["file"]):
+            return False
+        return service.reported >= int(ready.get("vrrp", 0))
+
+    def wait_ready(self, name: str) -> Task:
+        """Task: wait until a service is ready. Raises Refused when it ends or takes too long."""
+        service = self.get(name)
+        timeout = float(service.ready.get("timeout", READY_TIMEOUT))
+        done = yield Until(
+            lambda: service.pid is None or self.is_ready(service), now() + timeout, poll=True
+        )
+        if service.pid is None:
+            raise Refused(f"{name} ended while starting", "its log lines say why: lvslab logs")
+        if not done:
+            raise Refused(
+                f"{name} was not ready after {timeout:g} s: {service.ready}",
+                "its log lines may say why: lvslab logs",
+            )
+        self._emit("service.ready", service=name, pid=service.pid)
+
+    def stop(self, name: str, wait: float = STOP_TIMEOUT) -> Task:
+        """Task: SIGTERM a service and wait for its end. Raises Refused when it does not end."""
+        service = self.get(name)
+        if service.pid is None:
+            return
+        signal_pid(service.pid, signal.SIGTERM)
+        ended = yield Until(lambda: service.pid is None, now() + wait)
+        if not ended:
+            raise Refused(
+                f"{name} did not end within {wait:g} s of SIGTERM",
+                "it may be frozen: heal the node, or give it longer",
+            )
+
+    def kill(self, name: str, number: int, who: str) -> None:
+        """Send a signal to a service's parent process, its children, or all of it.
+
+        ``all-no-cleanup`` ignores ``number``: the parent is stopped first, or it would start
+        a new child or clean up; then everything gets SIGKILL. The children's
+        PR_SET_PDEATHSIG then finds nobody. Raises Refused.
+        """
+        service = self.get(name)
+        if service.pid is None:
+            raise Refused(f"{name} does not run", "heal the node first")
+        below = descendants(service.pid)
+        if who == "parent":
+            signal_pid(service.pid, number)
+        elif who == "children":
+            for pid in below:
+                signal_pid(pid, number)
+        elif who == "all-no-cleanup":
+            signal_pid(service.pid, signal.SIGSTOP)
+            for pid in descendants(service.pid):
+                signal_pid(pid, signal.SIGKILL)
+            signal_pid(service.pid, signal.SIGKILL)
+        else:
+            raise Refused(f"kill: unknown who {who!r}", "parent, children or all-no-cleanup")
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Return {name: {pid, running, since}}."""
+        return {
+            name: {"pid": s.pid, "running": s.pid is not None, "since": round(s.since, 6)}
+            for name, s in self.services.items()
+        }
