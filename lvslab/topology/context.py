@@ -41,13 +41,14 @@ class Context:
         else:
             self.used[address] = owner
 
-    def reference(self, name: str, known: Iterable[str], what: str, path: Path) -> bool:
+    def reference(
+        self, name: str, known: Iterable[str], what: str, path: Path, *, key: bool = True
+    ) -> bool:
         """Return whether a name is known; note a problem when it is not."""
         known = list(known)
         if name in known:
             return True
-        hint = did_you_mean(name, known) or f"there {'are' if len(known) > 1 else 'is'} " + (
-            ", ".join(known)
-        )
-        self.bad(path, f"no {what} is called {shown(name)}", hint, key=True)
+        several = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+        hint = did_you_mean(name, known) or f"there {'is' if len(known) == 1 else 'are'} {several}"
+        self.bad(path, f"no {what} is called {shown(name)}", hint, key=key)
         return False

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from lvslab.topology.models import Model, Topology
-from lvslab.topology.problems import Problem, did_you_mean, shown
+from lvslab.topology.models import Check, Member, Model, Sorry, Topology
+from lvslab.topology.problems import MAX_PROBLEMS, Problem, did_you_mean, shown
 from lvslab.topology.yamltree import Document, Path
 
 #: What people write out of habit from keepalived.conf -> what to do here.
@@ -42,6 +42,15 @@ _KEEPALIVED = {
     "vrrp_version": "here it is 'version'",
 }
 
+_OF_MODEL: dict[tuple[type[Model], str], str] = {
+    (Member, "port"): "with DR a real server answers on the virtual server's port",
+    (Member, "address"): "it belongs in the topology's own 'real_servers'",
+    (Sorry, "port"): "with DR a sorry server answers on the virtual server's port",
+    (Sorry, "address"): "it belongs in the topology's own 'real_servers'",
+    (Check, "port"): "did you mean 'connect_port'?",
+    (Check, "timeout"): "did you mean 'connect_timeout'?",
+}
+
 _TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -55,7 +64,19 @@ _TYPES = {
 
 def explain(error: ValidationError, document: Document) -> list[Problem]:
     """Return every problem of a validation, each at its place in the file."""
-    return [_explain(details, document) for details in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)[:MAX_PROBLEMS]
+    # A misspelt key is one mistake, not an unknown key and a missing one.
+    misspelt = {
+        (*details["loc"][:-1], key)
+        for details in errors
+        if details["type"] == "extra_forbidden"
+        for key in re.findall(r"'(\w+)'", _explain(details, document).hint)
+    }
+    return [
+        _explain(details, document)
+        for details in errors
+        if details["type"] != "missing" or details["loc"] not in misspelt
+    ]
 
 
 def where(path: Path) -> str:
@@ -81,8 +102,9 @@ def _explain(details: ErrorDetails, document: Document) -> Problem:
     field = _field(path)
     if not path:
         return document.problem((), "a topology is a mapping: lines such as 'vip: 172.20.1.100'")
-    shortest = where(path[-2:]) if isinstance(path[-1], int) else name
-    message, hint = _wrong(kind, shortest, value, field, context)
+    # An item of a list, or of a mapping of plain values, is named with what it is in.
+    item = isinstance(path[-1], int) or path[-2:-1] in (("priorities",), ("director_sysctls",))
+    message, hint = _wrong(kind, where(path[-2:]) if item else name, value, field, context)
     if not message:
         message = f"'{name}': {details['msg']}"
     return document.problem(path, message, hint)
@@ -99,7 +121,7 @@ def _wrong(
     if kind in ("greater_than_equal", "less_than_equal"):
         low, high = _bounds(field)
         allowed = f"{low} to {high}" if low is not None else context.get("le", context.get("ge"))
-        return f"'{name}' is {shown(value)}: it has to be {allowed}", ""
+        return f"'{name}' is {shown(value)}: it has to be {allowed}", _range_hint(name, value)
     if kind == "too_short":
         return f"'{name}' is empty: at least one is needed", ""
     if kind == "too_long":
@@ -117,6 +139,8 @@ def _wrong(
     wanted = _TYPES.get(kind.split("_")[0])
     if kind == "int_from_float":
         wanted = "a whole number"
+    if name in ("directors", "real_servers", "clients"):
+        wanted = "a list of names, or a mapping"
     if wanted is None:
         return "", ""
     if value is None:
@@ -134,6 +158,14 @@ def _typed(value: Any) -> str:
     return shown(value)
 
 
+def _range_hint(name: str, value: Any) -> str:
+    if name.startswith("priorit") and value == 255:
+        return "255 is for a router whose own address is the VIP"
+    if name == "persistence_timeout" and value == 0:
+        return "leave it out for no persistence"
+    return ""
+
+
 def _type_hint(kind: str, value: Any) -> str:
     if isinstance(value, str):
         if kind.startswith(("int", "float")) and re.fullmatch(r"-?\d+(\.\d+)?", value):
@@ -146,6 +178,8 @@ def _type_hint(kind: str, value: Any) -> str:
             return "did you mean 'true'?"
         if kind.startswith("bool") and value.casefold() in ("no", "off", "n"):
             return "did you mean 'false'?"
+    elif kind == "list_type" and isinstance(value, dict):
+        return "begin each item with '- '"
     elif kind.startswith("string") and isinstance(value, int | float):
         return "put it in quotes"
     return ""
@@ -156,6 +190,7 @@ def _unknown(path: Path, name: str, document: Document) -> Problem:
     known = list(model.model_fields) if model else []
     inside = f" in {where(path[:-1])}" if path[:-1] else ""
     hint = _KEEPALIVED.get(name, "") if name not in Topology.model_fields else ""
+    hint = _OF_MODEL.get((model, name), hint) if model else hint
     hint = hint or did_you_mean(name, known)
     if not hint and name in Topology.model_fields:
         hint = "it belongs at the top level"
@@ -166,7 +201,7 @@ def _unknown(path: Path, name: str, document: Document) -> Problem:
 
 
 def _choices(known: list[str]) -> str:
-    return known[0] if len(known) == 1 else f"{', '.join(known[:-1])} or {known[-1]}"
+    return f"only {known[0]}" if len(known) == 1 else f"{', '.join(known[:-1])} or {known[-1]}"
 
 
 def _bounds(field: FieldInfo | None) -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ from lvslab.topology.models import Topology
 from lvslab.topology.problems import Problem, TopologyProblems
 from lvslab.topology.resolve import name_from, resolve
 from lvslab.topology.spec import TopologySpec
+from lvslab.topology.values import check_name
 from lvslab.topology.yamltree import MAX_BYTES, parse, too_large
 
 
@@ -54,6 +55,8 @@ def loads(text: str, filename: str = "<text>", *, name: str | None = None) -> To
 
 
 def _read(text: str, file: str, name: str | None, fallback: str) -> TopologySpec:
+    if name is not None:
+        check_name(name)
     document = parse(text, file)
     data = document.root.plain()
     if name is not None and isinstance(data, dict):

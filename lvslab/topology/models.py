@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lvslab.topology.problems import shown
-from lvslab.topology.spec import CheckKind, Debian, Protocol, Scheduler
-from lvslab.topology.values import Address, Label, Name, Raw, Subnet, Vip, Word, bad
+from lvslab.topology.spec import Debian, Protocol, Scheduler
+from lvslab.topology.values import Address, Label, Line, Name, Raw, Subnet, Vip, Word, bad
 
 #: A timer in seconds; keepalived counts in microseconds.
-Seconds = Annotated[float, Field(ge=0.001, le=86400, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0.001, le=3600, allow_inf_nan=False)]
 
 
 class Model(BaseModel):
@@ -41,11 +41,11 @@ def _names(value: Any) -> Any:
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list):
-        return value
+        return value  # A mapping already, or nothing; anything else is told by its type.
     result: dict[str, None] = {}
     for index, item in enumerate(value):
         if not isinstance(item, str):
-            raise bad(f"a name has to be text, not {shown(item)}", path=(index,))
+            raise bad(f"a name has to be text, not {shown(item)}", "put it in quotes", (index,))
         if item in result:
             raise bad(f"'{item}' is in this list twice", path=(index,))
         result[item] = None
@@ -53,7 +53,7 @@ def _names(value: Any) -> Any:
 
 
 def _several(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return value if value is None or isinstance(value, list) else [value]
 
 
 def _forwarding(value: Any) -> Any:
@@ -182,7 +182,7 @@ class VrrpInstance(Vrrp):
 class Check(Model):
     """A health check. What a member's check leaves out is its virtual server's."""
 
-    type: CheckKind | Literal["none"] | None = None
+    type: Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK", "none"] | None = None
     """HTTP_GET, TCP_CHECK, MISC_CHECK or none. Default: HTTP_GET for TCP, none for UDP."""
     path: Word | None = None
     """HTTP_GET: the path asked for. Default: /."""
@@ -200,10 +200,10 @@ class Check(Model):
     """Attempts after the first failed one until the real server is removed. Default: 3."""
     delay_before_retry: Seconds | None = None
     """Seconds between these attempts. Default: 3."""
-    misc_path: Annotated[str, Field(min_length=1)] | None = None
+    misc_path: Line | None = None
     """MISC_CHECK: the command, on a director."""
-    misc_timeout: Seconds | None = None
-    """MISC_CHECK: seconds until the command has failed. Default: keepalived's own."""
+    misc_timeout: Annotated[int, Field(ge=1, le=3600)] | None = None
+    """MISC_CHECK: whole seconds until the command has failed. Default: keepalived's own."""
     misc_dynamic: bool | None = None
     """MISC_CHECK: whether the command's exit code sets the weight. Default: false."""
     raw: Raw | None = None
@@ -214,7 +214,9 @@ CheckEntry = Annotated[
     Check | None,
     BeforeValidator(
         lambda value: value if value is None else _block("type")(value),
-        json_schema_input_type=Check | CheckKind | Literal["none"] | None,
+        json_schema_input_type=Check
+        | Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK", "none"]
+        | None,
     ),
 ]
 
@@ -353,5 +355,7 @@ class Topology(Model):
     """The virtual servers. Default: port 80 of each VIP, with every real server."""
     global_raw: Raw = ""
     """Lines put verbatim into every director's global_defs."""
-    director_sysctls: dict[str, str | int] = {}
+    director_sysctls: dict[
+        str, Annotated[Line, BeforeValidator(_digits, json_schema_input_type=str | int)]
+    ] = {}
     """Sysctls of every director, such as net.ipv4.vs.expire_nodest_conn: 1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 
 from lvslab.errors import TopologyError
 
@@ -24,19 +25,26 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {self.message}{tail}"
 
 
+#: More than this helps nobody, and a hostile file could have thousands.
+MAX_PROBLEMS = 100
+
+
 class TopologyProblems(TopologyError):
-    """Everything that is wrong in one file, in the order of the file."""
+    """Everything that is wrong in one file (the first MAX_PROBLEMS), in the file's order."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: list[Problem] = sorted(set(problems))
-        count = len(self.problems)
+        found = sorted(set(problems))
+        self.problems: list[Problem] = list(islice(found, MAX_PROBLEMS))
+        more = " or more, of which these are the first" if len(found) >= MAX_PROBLEMS else ""
         lines = [str(problem) for problem in self.problems]
-        lines.append(f"{count} problem{'' if count == 1 else 's'}")
+        lines.append(plural(len(self.problems), "problem") + more)
         super().__init__("\n".join(lines))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'priority'?``, or nothing when no known word is close."""
+    if len(word) > 64:
+        return ""
     candidates = {candidate.casefold(): candidate for candidate in known}
     close = get_close_matches(word.casefold(), candidates, n=1, cutoff=0.6)
     return f"did you mean '{candidates[close[0]]}'?" if close else ""

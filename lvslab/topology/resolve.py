@@ -9,7 +9,7 @@ from lvslab.topology.context import Context
 from lvslab.topology.models import Topology
 from lvslab.topology.problems import TopologyProblems, plural, shown
 from lvslab.topology.resolve_pools import virtual_servers
-from lvslab.topology.resolve_vrrp import Vips, vrrp_instances
+from lvslab.topology.resolve_vrrp import Vips, claim_vips, vrrp_instances
 from lvslab.topology.spec import (
     ClientSpec,
     DirectorSpec,
@@ -38,8 +38,7 @@ def resolve(model: Topology, document: Document, name: str) -> TopologySpec:
     addresses: dict[str, IPv4Address] = {}
     vips = Vips.of(model)
     if _room(context, vips):
-        for vip, owner, path in vips.all:
-            context.claim(vip, f"VIP{owner}", path)
+        claim_vips(context, vips)
         _explicit(context, addresses)
         gateway = _gateway(context)
         _assign(context, addresses)
@@ -61,7 +60,7 @@ def resolve(model: Topology, document: Document, name: str) -> TopologySpec:
         vrrp_instances=instances,
         virtual_servers=servers,
         global_raw=model.global_raw,
-        director_sysctls=tuple((k, str(v)) for k, v in sorted(model.director_sysctls.items())),
+        director_sysctls=tuple(sorted(model.director_sysctls.items())),
     )
 
 
@@ -88,7 +87,7 @@ def _names(context: Context) -> None:
             context.bad(path, f"'{name}' and '{other[0]}' differ in case only", key=True)
         elif other[1] != _WORD[role]:
             context.bad(path, f"'{name}' is a {other[1]} already", key=True)
-    for sysctl, value in context.model.director_sysctls.items():
+    for sysctl in context.model.director_sysctls:
         # Docker sets only what belongs to the container's own network namespace.
         if not re.fullmatch(r"net\.[a-zA-Z0-9_./-]+", sysctl):
             context.bad(
@@ -96,8 +95,6 @@ def _names(context: Context) -> None:
                 f"sysctl {shown(sysctl)} cannot be set in a container: only net.* can",
                 key=True,
             )
-        elif not str(value).strip() or "\n" in str(value):
-            context.bad(("director_sysctls", sysctl), f"sysctl {sysctl} has no usable value")
 
 
 def _room(context: Context, vips: Vips) -> bool:

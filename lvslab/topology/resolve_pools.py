@@ -133,6 +133,7 @@ def _quorum(
     total = sum(member.weight for member in members)
     if members and server.quorum > total:
         place = (*path, "quorum") if "quorum" in server.model_fields_set else path
+        place = place or ("real_servers",)
         context.bad(
             place, f"quorum {server.quorum} can never be reached: the weights add up to {total}"
         )
@@ -228,7 +229,7 @@ def _sorry(
     if name in (server.real_servers or ()):
         context.bad(place, f"'{name}' is in the pool: a sorry server stands outside it")
     nodes = context.model.real_servers
-    if not context.reference(name, nodes, "real server", place):
+    if not context.reference(name, nodes, "real server", place, key=False):
         return None
     return SorryServer(name, addresses[name], server.port, sorry.inhibit)
 

@@ -21,7 +21,7 @@ AUTH_PASS_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Vips:
-    """Every VIP with the words that name its owner and its place, and the instances."""
+    """The instances, and every VIP with the name of its instance and its place."""
 
     instances: dict[str, VrrpInstance]
     all: list[tuple[IPv4Address, str, Path]]
@@ -32,22 +32,35 @@ class Vips:
         """Collect them from ``vrrp_instances``, else ``vip``, else the virtual servers."""
         if model.vrrp_instances is not None:
             found = [
-                (vip, f" of {name}", ("vrrp_instances", name, "vips", index))
+                (vip, name, ("vrrp_instances", name, "vips", index))
                 for name, instance in model.vrrp_instances.items()
                 for index, vip in enumerate(instance.vips)
             ]
             return cls(model.vrrp_instances, list(found), shorthand=False)
         places: list[tuple[IPv4Address, str, Path]] = []
         if model.vip is not None:
-            places = [(vip, "", ("vip", index)) for index, vip in enumerate(model.vip)]
+            places = [(vip, "VI_1", ("vip", index)) for index, vip in enumerate(model.vip)]
         else:
             seen = set()
             for index, server in enumerate(model.virtual_servers or ()):
                 if server.vip is not None and server.vip not in seen:
                     seen.add(server.vip)
-                    places.append((server.vip, "", ("virtual_servers", index, "vip")))
+                    places.append((server.vip, "VI_1", ("virtual_servers", index, "vip")))
         instances = {"VI_1": VrrpInstance(vips=[str(p[0]) for p in places])} if places else {}  # type: ignore[misc]
         return cls(instances, places, shorthand=True)
+
+
+def claim_vips(context: Context, vips: Vips) -> None:
+    """Take every VIP out of the subnet's addresses; note those that are in it twice."""
+    holders: dict[IPv4Address, str] = {}
+    for vip, instance, path in vips.all:
+        holder = holders.get(vip)
+        if holder is not None:
+            what = "two instances would fight over it" if holder != instance else "once is enough"
+            context.bad(path, f"VIP {vip} is in {holder} already: {what}")
+        else:
+            context.claim(vip, "the VIP", path)
+            holders[vip] = instance
 
 
 def vrrp_instances(
@@ -134,6 +147,8 @@ def _instance(
     priorities = _priorities(context, name, instance)
     # keepalived clears nopreempt and preempt_delay where the initial state is MASTER.
     all_backup = nopreempt or delay is not None
+    if settings.get("unicast", False) and len(priorities) == 1:
+        context.bad(settings.place("unicast"), f"'unicast' needs a peer: {name} has one director")
     top = max(priorities.values(), default=0)
     garp = settings.get("garp", None)
     return VrrpInstanceSpec(

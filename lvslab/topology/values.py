@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from lvslab.errors import TopologyError
 from lvslab.topology.problems import shown
 
 #: What Docker takes as a container name, and short enough for `LAB-NODE` to be a hostname
@@ -126,6 +127,14 @@ def _name(value: str) -> str:
     return value
 
 
+def check_name(value: str) -> None:
+    """Raise TopologyError when the text cannot name a lab or a node."""
+    try:
+        _name(value)
+    except PydanticCustomError as error:
+        raise TopologyError(error.message(), fix=(error.context or {}).get("hint")) from error
+
+
 def _label(value: str) -> str:
     if len(value) > LABEL_MAX:
         raise bad(
@@ -138,6 +147,8 @@ def _label(value: str) -> str:
 
 
 def _raw(value: str) -> str:
+    if any(not char.isprintable() and char not in "\n\t" for char in value):
+        raise bad("raw text holds a control character")
     depth = 0
     for number, line in enumerate(value.splitlines(), 1):
         # keepalived.conf(5): '#' and '!' begin a comment.
@@ -151,10 +162,14 @@ def _raw(value: str) -> str:
 
 
 def _word(value: str) -> str:
-    if not re.fullmatch(r"[!-~]+", value) or re.search(r"[\"'#!{}$@\\]", value):
-        raise bad(
-            f"{shown(value)}: one word of plain characters, without spaces, quotes, # ! {{ }}"
-        )
+    if not re.fullmatch(r"[!-~]+", value) or re.search(r"[\"'#!{}$\\]", value):
+        raise bad(f"{shown(value)} has to be one plain word: no spaces, quotes, # ! $ \\ {{ }}")
+    return value
+
+
+def _line(value: str) -> str:
+    if not value.strip() or not value.isprintable() or '"' in value:
+        raise bad(f"{shown(value)} has to be one line of text, without double quotes")
     return value
 
 
@@ -177,3 +192,4 @@ Name = Annotated[str, _text(_name), _schema(pattern=NAME_PATTERN, maxLength=NAME
 Label = Annotated[str, _text(_label), _schema(pattern=r"^eth0:[a-zA-Z0-9_.-]+$", maxLength=15)]
 Raw = Annotated[str, _text(_raw)]
 Word = Annotated[str, _text(_word)]
+Line = Annotated[str, _text(_line)]

@@ -25,6 +25,7 @@ MAX_DEPTH = 24
 Path = tuple[str | int, ...]
 Mark = tuple[int, int]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _INT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}\Z")
@@ -40,8 +41,8 @@ _SYNTAX = (
     ("expected ',' or ']'", "a ',' or the closing ']' of the list is missing"),
     ("expected ',' or '}'", "a ',' or the closing '}' of the mapping is missing"),
     ("expected the node content", "a value is missing here"),
-    ("unexpected end of stream", "the quoted text that begins above never ends"),
-    ("document separator", "the quoted text that begins above never ends"),
+    ("unexpected end of stream", "the quoted text that begins here never ends"),
+    ("document separator", "the quoted text that begins here never ends"),
     ("sequence entries are not allowed here", "a '-' list item makes no sense here: start the "
      "list on a line of its own"),
     ("expected '<document start>'", "this line does not belong to what is above it: "
@@ -120,21 +121,20 @@ def parse(text: str, file: str) -> Document:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise TopologyProblems([too_large(file)])
     composer = _Composer(file)
+    root = None
     try:
-        root = composer.compose(yaml.parse(text, Loader=yaml.SafeLoader))
+        loader = yaml.SafeLoader(text)
+        try:
+            root = composer.compose(_events(loader))
+        except (ValueError, OverflowError):
+            # PyYAML's chr() of an escape such as "\U99999999".
+            composer.fail(_mark(loader.get_mark()), "an escape that is no character")
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        words = f"{error.context or ''} {error.problem or ''}"
-        if "unexpected end of stream" in words or "document separator" in words:
-            mark = error.context_mark or mark
-        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        composer.fail(place, _syntax(words))
-        root = None
+        composer.fail(*_syntax_error(error))
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         place = (before.count("\n") + 1, error.position - before.rfind("\n"))
         composer.fail(place, _syntax(str(error.reason)))
-        root = None
     if composer.problems:
         raise TopologyProblems(composer.problems)
     if root is None or root.value is None:
@@ -149,6 +149,26 @@ def too_large(file: str) -> Problem:
     """Return the problem of a file that is larger than MAX_BYTES."""
     limit = MAX_BYTES // 1024
     return Problem(1, 1, f"larger than {limit} KiB: this is not a topology file", "", file)
+
+
+def _events(loader: Any) -> Iterator[Any]:
+    while loader.check_event():
+        yield loader.get_event()
+
+
+def _mark(mark: Any) -> Mark:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _syntax_error(error: yaml.MarkedYAMLError) -> tuple[Mark, str]:
+    words = f"{error.context or ''} {error.problem or ''}"
+    place, start = error.problem_mark or error.context_mark, error.context_mark
+    if "unexpected end of stream" in words or "document separator" in words:
+        place = start or place
+    message = _syntax(words)
+    if start and place and start.line != place.line and "closing" in message:
+        message += f"; it begins on line {start.line + 1}"
+    return _mark(place), message
 
 
 def _syntax(words: str) -> str:
@@ -193,7 +213,7 @@ class _Composer:
 
         try:
             for event in events:
-                mark = (event.start_mark.line + 1, event.start_mark.column + 1)
+                mark = _mark(event.start_mark)
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
@@ -206,6 +226,8 @@ class _Composer:
                     finish(self._alias(str(event.anchor), mark))
                 elif isinstance(event, yaml.ScalarEvent):
                     self._tag(event.tag, mark)
+                    if not event.value.isascii() and _SURROGATE.search(event.value):
+                        raise self._stop(mark, "an escape that is no character")
                     node = Node(mark, _scalar(event), text=event.value)
                     self._anchor(event.anchor, node)
                     finish(node)
