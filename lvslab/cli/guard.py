@@ -46,7 +46,11 @@ def guarded(run: Callable[[], int | None], out: Output) -> int:
 def tell(error: LvslabError, err: Console) -> None:
     """Print an error: where and what, then what to do next."""
     where = f"[bold]{escape(error.where)}:[/] " if error.where else ""
-    err.print(f"[bold red]error:[/] {where}{escape(error.what)}")
+    # Of several lines each but the last is a place and a problem, as compilers write them.
+    *places, last = error.what.splitlines() or [""]
+    for line in places:
+        err.print(escape(line))
+    err.print(f"[bold red]error:[/] {where}{escape(last)}")
     if error.fix:
         for line in error.fix.splitlines():
             err.print(f"  [cyan]{escape(line)}[/]")

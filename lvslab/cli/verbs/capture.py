@@ -1,0 +1,101 @@
+"""``lvslab capture``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from lvslab.cli import stream
+from lvslab.cli.duration import DurationOption
+from lvslab.cli.nodes import Node, opened
+from lvslab.cli.session import Session
+from lvslab.cli.verb import LOOK, verb
+from lvslab.cli.verbs.exec import NodeArgument
+from lvslab.errors import LabError, LvslabError
+
+# tcpdump must end when we do, however we do (kill -9 included): our end of its stdin closes
+# then, and that is what ends it. SIGINT would be ignored: sh gives that to background jobs.
+UNTIL_STDIN_ENDS = """
+exec 3<&0
+"$@" 3<&- & p=$!
+{ cat <&3; kill -TERM $p; } >/dev/null 2>&1 & w=$!
+exec 3<&-
+wait $p; c=$?
+kill $w 2>/dev/null
+exit $c
+"""
+
+
+class CaptureFileError(LvslabError):
+    """The file for the packets cannot be written."""
+
+    exit_code = 2
+
+
+@verb(panel=LOOK, order=40)
+def capture(
+    s: Session,
+    node: NodeArgument,
+    filter_: Annotated[
+        str, typer.Option("--filter", metavar="EXPR", help="What to keep, as tcpdump has it.")
+    ] = "",
+    write: Annotated[
+        str | None,
+        typer.Option("-w", "--write", metavar="FILE|-", help="Write pcap there (- is stdout)."),
+    ] = None,
+    interface: Annotated[str, typer.Option("--interface", "-i", help="Where to listen.")] = "eth0",
+    for_: DurationOption = None,
+) -> None:
+    """Show or save a node's packets, until Ctrl-C or for so long.
+
+    Live in Wireshark: lvslab capture lvs1 -w - | wireshark -k -i -
+    """
+    if write == "-" and sys.stdout.isatty():
+        raise CaptureFileError(
+            "packets are not for a terminal", fix="pipe it: ... -w - | wireshark -k -i -"
+        )
+    how = ["-U", "-w", "-"] if write else ["-l", "-nn", "-e"]
+    argv = ["tcpdump", *how, "-Z", "root", "-i", interface, *([filter_] if filter_ else [])]
+    with opened(s, node) as at:
+        if not write:
+            _run(at, argv, None, for_)
+        elif write == "-":
+            _run(at, argv, sys.stdout.buffer, for_)
+        else:
+            with _open(Path(write)) as file:
+                _run(at, argv, file, for_)
+            s.out.next(f"wireshark {write}")
+
+
+def _run(at: Node, argv: list[str], target: BinaryIO | None, seconds: float | None) -> None:
+    def deliver(which: int, data: bytes) -> None:
+        if which == stream.STDERR or target is None:
+            stream.write_through(which, data)
+        else:
+            target.write(data)
+            target.flush()
+
+    code = stream.run(
+        at.engine.client.api,
+        at.id,
+        ["/bin/sh", "-c", UNTIL_STDIN_ENDS, "capture", *argv],
+        on_output=deliver,
+        until_interrupt=True,
+        seconds=seconds,
+    )
+    if code:
+        raise LabError(
+            f"tcpdump ended with code {code}", where=at.name, fix="what it said is printed above"
+        )
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise CaptureFileError(
+            f"cannot be written: {error.strerror}", where=str(path), fix="give another file"
+        ) from error

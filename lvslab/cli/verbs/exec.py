@@ -1,0 +1,51 @@
+"""``lvslab exec`` and ``lvslab shell``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from lvslab.cli import complete, stream
+from lvslab.cli.nodes import opened
+from lvslab.cli.session import Session
+from lvslab.cli.verb import LOOK, verb
+from lvslab.errors import LvslabError
+
+NodeArgument = Annotated[
+    str, typer.Argument(metavar="NODE", autocompletion=complete.nodes, help="A node of the lab.")
+]
+
+
+class NotATerminalError(LvslabError):
+    """A shell was wanted where nobody can type."""
+
+    exit_code = 2
+
+
+@verb(panel=LOOK, name="exec", order=10)
+def exec_(
+    s: Session,
+    node: NodeArgument,
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="What to run.")],
+) -> int:
+    """Run a command in a node; its output, its exit code.
+
+    What is piped in reaches the command. Put -- before it if it has options.
+    """
+    with opened(s, node) as at:
+        stdin = sys.stdin.fileno() if sys.stdin else None
+        return stream.run(at.engine.client.api, at.id, command, stdin=stdin)
+
+
+@verb(panel=LOOK, order=20)
+def shell(s: Session, node: NodeArgument) -> int:
+    """Open a shell in a node."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NotATerminalError(
+            "shell needs a terminal", fix="to run a command: lvslab exec NODE -- CMD"
+        )
+    with opened(s, node) as at:
+        argv = ["/bin/sh", "-c", "command -v bash >/dev/null && exec bash -l; exec sh"]
+        return stream.run_terminal(at.engine.client.api, at.id, argv)

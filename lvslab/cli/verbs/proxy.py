@@ -1,0 +1,65 @@
+"""``lvslab proxy``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lvslab.cli.nodes import find, spec_of
+from lvslab.cli.session import Session
+from lvslab.cli.target import VipOption, virtual_server
+from lvslab.cli.verb import LOOK, verb
+from lvslab.errors import LvslabError
+
+
+class PortError(LvslabError):
+    """The port to listen on cannot be had."""
+
+    exit_code = 2
+
+
+@verb(panel=LOOK, json=True, order=60)
+def proxy(
+    s: Session,
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=0, max=65535, help="Where to listen (0: any).")
+    ] = 8080,
+    vip: VipOption = None,
+) -> None:
+    """Open the VIP at 127.0.0.1:PORT, for a browser; each reload is a new connection."""
+    from lvslab.cli.relay import Relay, Served
+
+    def served(one: Served) -> None:
+        s.out.stream(
+            {
+                "event": "request",
+                "request": one.request,
+                "status": one.status,
+                "seconds": round(one.seconds, 3),
+                "error": one.error,
+            }
+        )
+        if not s.out.as_json:
+            s.out.raw(f"{one.request}  {one.status or one.error}  {one.seconds:.2f} s")
+
+    lab = s.lab_name()
+    with s.engine(lab) as engine:
+        vs = virtual_server(spec_of(engine, lab), vip)
+        client = find(engine, lab, None, role="client")
+        try:
+            server = Relay(port, engine.client.api, client.id, (str(vs.vip), vs.port), served)
+        except OSError as error:
+            raise PortError(
+                f"cannot listen on 127.0.0.1:{port}: {error.strerror}",
+                fix="give another port, or any free one with --port 0",
+            ) from error
+        with server:
+            url = f"http://127.0.0.1:{server.server_address[1]}/"
+            s.out.stream({"event": "listening", "url": url, "vip": vs.key, "lab": lab})
+            s.out.text(f"[bold]{url}[/] is {vs.key} of lab {lab}, as {client.name} sees it")
+            s.out.next("open it and reload a few times", "Ctrl-C to end")
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                return
