@@ -1,0 +1,268 @@
+"""Cache entries that are either whole and ours, or rebuilt.
+
+An entry is a folder with a ``manifest.json`` that is written last, inside a temporary
+folder that is then renamed into place: a half-made entry never has the final name. The
+manifest names the key material, and size, modification time and sha256 of every file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lvslab.engine.embedded.paths import private_dir
+from lvslab.errors import EngineError
+from lvslab.progress import Progress
+
+#: Part of every key: raise it when the layout of an entry or the way it is made changes.
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One whole cache entry."""
+
+    kind: str
+    key: str
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the maker of the entry wanted remembered."""
+        return dict(self.manifest["facts"])
+
+    @property
+    def id(self) -> str:
+        """Digest of what this very build contains: two builds with one key differ in it."""
+        return str(self.manifest["id"])
+
+    def size(self) -> int:
+        """Bytes on disk (blocks really allocated)."""
+        return sum(f.stat().st_blocks * 512 for f in self.path.rglob("*") if f.is_file())
+
+
+class Cache:
+    """The folder of entries, one level: ``<kind>-<key>``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def entries(self) -> list[Entry]:
+        """Every whole entry (checked by size and time, not by hash), sorted by name."""
+        if not self.root.is_dir():
+            return []
+        found = []
+        for path in sorted(self.root.iterdir()):
+            kind, dash, key = path.name.rpartition("-")
+            if dash and path.is_dir() and not path.name.startswith("."):
+                entry = self._read(kind, key)
+                if entry is not None:
+                    found.append(entry)
+        return found
+
+    def find(self, kind: str, material: dict[str, Any], *, full: bool = False) -> Entry | None:
+        """Return the entry for the key material if it is whole, else None.
+
+        Files whose size or modification time differ from the manifest are hashed again;
+        with ``full`` every file is.
+        """
+        entry = self._read(kind, key_of(material), full=full)
+        if entry is None or entry.manifest.get("material") != _plain(material):
+            return None
+        return entry
+
+    def get(
+        self,
+        kind: str,
+        material: dict[str, Any],
+        make: Callable[[Path], dict[str, Any]],
+        *,
+        progress: Progress,
+        rebuild: bool = False,
+    ) -> Entry:
+        """Return the entry, made by ``make(folder) -> facts`` when it is not there and whole.
+
+        Concurrent callers wait for the one that builds. Raises EngineError on a full disk
+        and whatever ``make`` raises.
+        """
+        key = key_of(material)
+        private_dir(self.root)
+        with self._locked(f"{kind}-{key}", progress):
+            if not rebuild:
+                found = self.find(kind, material)
+                if found is not None:
+                    return found
+            self.remove(kind, key)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=self.root))
+            try:
+                facts = make(temporary)
+                self._seal(kind, material, temporary, facts)
+                temporary.rename(self.root / f"{kind}-{key}")
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise disk_full(self.root) from error
+                raise
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+            made = self._read(kind, key)
+            if made is None:
+                raise EngineError(
+                    f"the cache entry {kind}-{key} vanished while it was being made",
+                    where=str(self.root),
+                    fix="run the command again",
+                )
+            return made
+
+    def remove(self, kind: str, key: str) -> None:
+        """Delete an entry; one that is not there is fine."""
+        path = self.root / f"{kind}-{key}"
+        if path.exists():
+            # Renamed first: nobody may find a folder that is half deleted under its final name.
+            doomed = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.root))
+            path.rename(doomed / "entry")
+            shutil.rmtree(doomed, ignore_errors=True)
+
+    def clean(self, keep: Callable[[Entry], bool] = lambda _: False) -> list[str]:
+        """Delete all entries but those that ``keep`` wants, and all debris. Returns the names."""
+        if not self.root.is_dir():
+            return []
+        gone = []
+        kept = {e.path.name for e in self.entries() if keep(e)}
+        for path in sorted(self.root.iterdir()):
+            if path.name in kept or path.suffix == ".lock":
+                continue
+            if path.is_dir() and not self._in_use(path):
+                shutil.rmtree(path, ignore_errors=True)
+                gone.append(path.name)
+        return gone
+
+    def _in_use(self, path: Path) -> bool:
+        """Is somebody building right now? Temporary folders carry no key, so any lock counts."""
+        if not path.name.startswith("."):
+            return False
+        for lock in self.root.glob("*.lock"):
+            with lock.open("a") as handle:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return True
+        return False
+
+    def _seal(self, kind: str, material: dict[str, Any], path: Path, facts: dict[str, Any]) -> None:
+        files = {}
+        for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()):
+            if facts.get("hash", True):
+                files[str(file.relative_to(path))] = _fingerprint(file)
+        manifest = {
+            "format": FORMAT,
+            "kind": kind,
+            "material": _plain(material),
+            "facts": facts,
+            "files": files,
+        }
+        manifest["id"] = hashlib.sha256(
+            json.dumps([manifest, os.urandom(8).hex()], sort_keys=True).encode()
+        ).hexdigest()[:16]
+        text = json.dumps(manifest, indent=1, sort_keys=True)
+        with (path / "manifest.json").open("w") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    def _read(self, kind: str, key: str, *, full: bool = False) -> Entry | None:
+        path = self.root / f"{kind}-{key}"
+        try:
+            manifest = json.loads((path / "manifest.json").read_text())
+            if manifest["format"] != FORMAT or manifest["kind"] != kind:
+                return None
+            if key_of(manifest["material"]) != key:
+                return None
+            for name, print_ in manifest["files"].items():
+                if not _matches(path / name, print_, full=full):
+                    return None
+            return Entry(kind, key, path, manifest)
+        except (OSError, ValueError, KeyError, TypeError):
+            # Whatever is wrong with it, an entry that cannot be read whole is not an entry.
+            return None
+
+    @contextmanager
+    def _locked(self, name: str, progress: Progress) -> Iterator[None]:
+        with (self.root / f"{name}.lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                with progress.step("waiting for another lvslab that builds the same thing"):
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+def key_of(material: dict[str, Any]) -> str:
+    """Return the key: 16 hex digits of sha256 over FORMAT and the material."""
+    text = json.dumps([FORMAT, _plain(material)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def disk_full(path: Path) -> EngineError:
+    """Return the error for a full disk below ``path``."""
+    free = shutil.disk_usage(path).free // 2**20
+    return EngineError(
+        f"the disk is full: {free} MiB free",
+        where=str(path),
+        fix="free some room (lvslab engine clean), or set LVSLAB_CACHE_DIR to a larger disk",
+    )
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, sort_keys=True))
+
+
+def _fingerprint(file: Path) -> dict[str, Any]:
+    stat = file.stat()
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": _sha256(file)}
+
+
+def _matches(file: Path, known: dict[str, Any], *, full: bool) -> bool:
+    stat = file.stat()
+    if stat.st_size != known["size"]:
+        return False
+    if not full and stat.st_mtime_ns == known["mtime_ns"]:
+        return True
+    return bool(_sha256(file) == known["sha256"])
+
+
+def _sha256(file: Path) -> str:
+    """Hash the parts of a file that are not holes, each with its offset: disks are sparse."""
+    digest = hashlib.sha256()
+    with file.open("rb", buffering=0) as handle:
+        end = os.fstat(handle.fileno()).st_size
+        position = 0
+        while position < end:
+            try:
+                start = os.lseek(handle.fileno(), position, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # nothing but a hole until the end
+                    break
+                raise
+            position = os.lseek(handle.fileno(), start, os.SEEK_HOLE)
+            os.lseek(handle.fileno(), start, os.SEEK_SET)
+            digest.update(f"{start} {position} ".encode())
+            left = position - start
+            while left:
+                chunk = handle.read(min(left, 1 << 20))
+                if not chunk:
+                    break
+                digest.update(chunk)
+                left -= len(chunk)
+        digest.update(str(end).encode())
+    return digest.hexdigest()

@@ -1,0 +1,271 @@
+"""The embedded engines of this user: build, start (restore before boot), find, stop, clean."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lvslab.engine.embedded import machine as vm
+from lvslab.engine.embedded.cache import Cache, Entry
+from lvslab.engine.embedded.disk import Disk, get_disk
+from lvslab.engine.embedded.engine import EmbeddedEngine
+from lvslab.engine.embedded.machine import Hardware, Machine, SavedState, find_qemu
+from lvslab.engine.embedded.paths import Paths, default_paths, private_dir
+from lvslab.engine.embedded.processes import of_folder
+from lvslab.engine.embedded.toolbox import Toolbox, get_toolbox
+from lvslab.engine.embedded.trial import choose_hardware
+from lvslab.errors import EngineError
+from lvslab.progress import Progress
+
+How = Literal["running", "lab", "engine", "boot"]
+#: Saved labs that are kept (0.3-0.5 GB each); the least recently used goes first.
+STATES_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MachineInfo:
+    """A machine folder, running or left behind."""
+
+    name: str
+    folder: Path
+    running: bool
+    pid: int | None
+    rss: int
+    disk: str
+
+
+class Manager:
+    """Everything about the embedded engine that outlives one call is in two folders."""
+
+    def __init__(self, progress: Progress, paths: Paths | None = None) -> None:
+        self.paths = paths or default_paths()
+        self.cache = Cache(self.paths.cache)
+        self._progress = progress
+
+    # -- build -----------------------------------------------------------------------------
+
+    def build(self, debian: str, *, rebuild: bool = False) -> tuple[Toolbox, Disk]:
+        """Return tools and disk, made from Debian packages when they are not there."""
+        if rebuild:
+            get_toolbox(self.cache, self._progress, rebuild=True)
+        disk = get_disk(self.cache, self._tools, debian, self._progress, rebuild=rebuild)
+        return self._tools(), disk
+
+    def _tools(self) -> Toolbox:
+        return get_toolbox(self.cache, self._progress)
+
+    # -- start -----------------------------------------------------------------------------
+
+    def start(
+        self, name: str, *, debian: str, plan: str | None = None
+    ) -> tuple[EmbeddedEngine, How]:
+        """Return the machine's engine and how it came about.
+
+        A running machine is taken as it is; else the saved lab of ``plan`` (a plan digest) is
+        restored; else a saved engine; else one is booted, and saved for the next time. A saved
+        state that does not come up is deleted, never tried twice. Raises EngineError.
+        """
+        folder = self.paths.machine(name)
+        with self._locked(name):
+            if find_qemu(folder) is not None:
+                return self._attach(folder), "running"
+            vm.destroy(folder)
+            tools, disk = self.build(debian)
+            hardware = choose_hardware(tools, disk, self.paths.run, self._progress)
+            wanted: list[tuple[How, str]] = [("lab", plan)] if plan else []
+            for how, what in [*wanted, ("engine", _IDLE)]:
+                material = _state_material(tools, disk, hardware, what)
+                entry = self.cache.find("state", material, full=True)
+                if entry is None:
+                    continue
+                try:
+                    with self._progress.step(f"restoring the saved {how}"):
+                        engine = self._restore(folder, tools, disk, hardware, entry)
+                    os.utime(entry.path / "manifest.json")
+                    return engine, how
+                except EngineError as error:
+                    vm.destroy(folder)
+                    self.cache.remove("state", entry.key)
+                    with self._progress.step("the saved state did not come up") as step:
+                        step.note(error.what)
+            engine = self._boot(folder, tools, disk, hardware)
+            self._save(engine.machine, tools, disk, hardware, _IDLE)
+            return engine, "boot"
+
+    def _boot(self, folder: Path, tools: Toolbox, disk: Disk, hw: Hardware) -> EmbeddedEngine:
+        machine = Machine(folder, tools, disk, hw)
+        with self._undone(folder), self._progress.step("booting the engine"):
+            machine.boot()
+            machine.set_clock()
+            engine = EmbeddedEngine(machine, disk, hw, tools.qemu_version)
+            engine.connect()
+            return engine
+
+    def _restore(
+        self, folder: Path, tools: Toolbox, disk: Disk, hw: Hardware, entry: Entry
+    ) -> EmbeddedEngine:
+        machine = Machine(folder, tools, disk, hw)
+        with self._undone(folder):
+            machine.restore(SavedState(entry.path))
+            engine = EmbeddedEngine(machine, disk, hw, tools.qemu_version)
+            engine.connect()
+            return engine
+
+    @contextmanager
+    def _undone(self, folder: Path) -> Iterator[None]:
+        """A start that does not succeed, Ctrl-C included, leaves no machine behind."""
+        try:
+            yield
+        except BaseException:
+            _keep_logs(folder, self.paths.run)
+            vm.destroy(folder)
+            raise
+
+    def save_lab(self, engine: EmbeddedEngine, plan: str) -> Entry:
+        """Freeze the lab as it is now, so that the next start with this plan is a restore."""
+        tools, disk = self._tools(), engine.disk
+        entry = self._save(engine.machine, tools, disk, engine.hardware, plan)
+        self._evict()
+        return entry
+
+    def _save(self, machine: Machine, tools: Toolbox, disk: Disk, hw: Hardware, what: str) -> Entry:
+        def make(folder: Path) -> dict[str, Any]:
+            with self._progress.step("saving its state, so that the next start is a restore"):
+                machine.save(folder)
+            return {"what": what, "disk": disk.entry.path.name, "accel": hw.accel}
+
+        material = _state_material(tools, disk, hw, what)
+        return self.cache.get("state", material, make, progress=self._progress)
+
+    def _evict(self) -> None:
+        states = [e for e in self.cache.entries() if e.kind == "state"]
+        states.sort(key=lambda e: (e.path / "manifest.json").stat().st_mtime, reverse=True)
+        labs = [e for e in states if e.facts["what"] != _IDLE]
+        for entry in labs[STATES_KEPT:]:
+            self.cache.remove("state", entry.key)
+
+    # -- find ------------------------------------------------------------------------------
+
+    def machines(self) -> list[MachineInfo]:
+        """Every machine folder, running or not."""
+        if not self.paths.run.is_dir():
+            return []
+        found = []
+        for folder in sorted(p for p in self.paths.run.iterdir() if (p / "machine.json").exists()):
+            if folder.name.startswith("."):
+                continue
+            process = find_qemu(folder)
+            found.append(
+                MachineInfo(
+                    name=folder.name,
+                    folder=folder,
+                    running=process is not None,
+                    pid=process.pid if process else None,
+                    rss=process.rss() if process else 0,
+                    disk=str(_record(folder)["disk"]),
+                )
+            )
+        return found
+
+    def find(self, name: str) -> EmbeddedEngine | None:
+        """Return the running machine of that name, or None. Raises EngineError if it is mute."""
+        folder = self.paths.machine(name)
+        return self._attach(folder) if find_qemu(folder) is not None else None
+
+    def _attach(self, folder: Path) -> EmbeddedEngine:
+        record = _record(folder)
+        disk = next((e for e in self.cache.entries() if e.path.name == record["disk"]), None)
+        if disk is None:
+            raise EngineError(
+                "the disk that this machine was started from is gone from the cache",
+                where=str(folder),
+                fix="lvslab teardown (or lvslab engine stop), then start it again",
+            )
+        hardware = Hardware(**record["hardware"])
+        tools = self._tools()
+        engine = EmbeddedEngine(
+            Machine(folder, tools, Disk(disk), hardware), Disk(disk), hardware, tools.qemu_version
+        )
+        engine.connect()
+        return engine
+
+    # -- end -------------------------------------------------------------------------------
+
+    def stop(self, name: str) -> bool:
+        """End a machine and delete its folder. False when there was none."""
+        folder = self.paths.machine(name)
+        with self._locked(name):
+            existed = folder.exists() or bool(of_folder(folder))
+            vm.destroy(folder)
+        return existed
+
+    def clean(self, *, everything: bool) -> list[str]:
+        """Delete saved states (and with ``everything`` disks and tools) and all debris."""
+        used = {m.disk for m in self.machines() if m.running}
+
+        def keep(entry: Entry) -> bool:
+            if entry.path.name in used or (used and entry.kind in ("tools", "state")):
+                return True
+            return not everything and entry.kind != "state"
+
+        gone = self.cache.clean(keep)
+        if self.paths.run.is_dir():
+            for path in self.paths.run.glob(".gone-*"):
+                shutil.rmtree(path, ignore_errors=True)
+        return gone
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        private_dir(self.paths.run)
+        with (self.paths.run / f"{name}.lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                with self._progress.step("waiting for another lvslab at this machine"):
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+_IDLE = "idle engine"
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads((folder / "machine.json").read_text())
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            "the record of this machine cannot be read",
+            where=str(folder / "machine.json"),
+            fix="lvslab teardown, or lvslab engine stop",
+        ) from error
+    return record
+
+
+def _state_material(tools: Toolbox, disk: Disk, hw: Hardware, what: str) -> dict[str, Any]:
+    return {
+        "tools": tools.id,
+        "qemu": tools.qemu_version,
+        "disk": disk.entry.id,
+        "hardware": asdict(hw),
+        "host_cpu": _host_cpu() if hw.accel == "kvm" else "",
+        "machine": hashlib.sha256(Path(vm.__file__).read_bytes()).hexdigest(),
+        "what": what,
+    }
+
+
+def _host_cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return "\n".join(sorted({x for x in lines if x.startswith(("model name", "flags"))}))
+
+
+def _keep_logs(folder: Path, run: Path) -> None:
+    for log in folder.glob("*.log"):
+        shutil.copyfile(log, run / f"last-failed-{log.name}")
