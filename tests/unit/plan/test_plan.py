@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def file(made: Plan, node: str, path: str) -> str:
     return found.content.decode()
 
 
-def described(made: Plan, node: str) -> dict:
+def described(made: Plan, node: str) -> Any:
     return json.loads(file(made, node, NODE_FILE))
 
 
@@ -186,8 +187,8 @@ def test_a_plan_is_the_same_every_time():
 def test_labels_find_everything_and_the_network_carries_the_topology():
     spec = specs.article()
     made = plan(spec)
-    for part in (*made.networks, *made.nodes):
-        carried = dict(part.labels)
+    for part in (*(n.labels for n in made.networks), *(n.labels for n in made.nodes)):
+        carried = dict(part)
         assert carried[labels.LAB] == "lab"
         assert carried[labels.TOPOLOGY] == topology.digest(spec)
     for node in made.nodes:
