@@ -75,7 +75,7 @@ def virtual_server(**changes) -> VirtualServerSpec:
 
 
 def article(**changes) -> TopologySpec:
-    """topologies/lvs-dr.yaml."""
+    """As topologies/lvs-dr.yaml."""
     made = TopologySpec(
         name="lvs-dr",
         debian="trixie",
@@ -91,7 +91,7 @@ def article(**changes) -> TopologySpec:
 
 
 def fast() -> TopologySpec:
-    """topologies/lvs-dr-fast.yaml: VRRPv3, 0.1 s adverts, fast checks."""
+    """As topologies/lvs-dr-fast.yaml: VRRPv3, 0.1 s adverts, fast checks."""
     check = CheckSpec("HTTP_GET", connect_timeout=0.5, retry=1, delay_before_retry=0.2)
     return article(
         name="lvs-dr-fast",
@@ -101,7 +101,7 @@ def fast() -> TopologySpec:
 
 
 def active_active() -> TopologySpec:
-    """topologies/active-active.yaml: two VIPs, each director backs the other."""
+    """As topologies/active-active.yaml: two VIPs, each director backs the other."""
     other = IPv4Address("172.20.1.101")
     return article(
         name="active-active",

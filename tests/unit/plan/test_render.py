@@ -15,16 +15,13 @@ from pathlib import Path
 import pytest
 
 from lvslab.plan import render
+from lvslab.topology import builtins, load
 from lvslab.topology.spec import GarpSpec, TopologySpec
 from tests.unit.plan import specs
 
 GOLDEN = Path(__file__).parent / "golden"
-SPECS = {
-    "lvs-dr": specs.article(),
-    "lvs-dr-fast": specs.fast(),
-    "active-active": specs.active_active(),
-    "rich": specs.rich(),
-}
+SHIPPED = {name: load(builtins()[name]) for name in ("lvs-dr", "lvs-dr-fast", "active-active")}
+SPECS = SHIPPED | {"rich": specs.rich()}
 CASES = [(name, n) for name in SPECS for n in (0, 1)]
 
 #: eth0 must exist: -t looks for the interfaces that are named. The peer's name matters to no one.

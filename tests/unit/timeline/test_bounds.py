@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lvslab.timeline import bounds
-from lvslab.topology.spec import CheckSpec, SorryServer, TopologySpec
+from lvslab.topology.spec import CheckSpec, SorryServer, TopologySpec, VrrpInstanceSpec
 from tests.unit.plan import specs
 
 ARTICLE = specs.article()
@@ -22,7 +23,7 @@ def with_check(check: CheckSpec | None, **changes) -> TopologySpec:
     return specs.article(virtual_servers=(server,))
 
 
-def ends(bound: bounds.Bound | None) -> tuple[float, float]:
+def ends(bound: bounds.Bound | None) -> Any:
     assert bound is not None
     return pytest.approx((bound.low, bound.high), abs=0.0006)
 
@@ -228,7 +229,7 @@ checks = st.builds(
 answers = st.sampled_from(["refused", "timeout", "unreachable"])
 
 
-def pair(version, advert, priority):
+def pair(version: Literal[2, 3], advert: float, priority: int) -> VrrpInstanceSpec:
     members = (specs.member("lvs1", specs.LVS1, 255), specs.member("lvs2", specs.LVS2, priority))
     return specs.instance(version=version, advert_int=advert, members=members)
 
