@@ -1,0 +1,118 @@
+"""Whether an engine's kernel can do IPVS: tried in a throw-away container, never guessed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
+
+from lvslab import labels
+from lvslab.errors import EngineError
+
+if TYPE_CHECKING:
+    import docker
+
+_SERVICE = "127.0.0.1:9"
+_SCRIPT = f"""
+ipvsadm -A -t {_SERVICE} -s rr && ipvsadm -a -t {_SERVICE} -r 127.0.0.2:9 -g && ipvsadm -Ln
+echo "exit $?"
+"""
+#: What ``ipvsadm -Ln`` shows of a real server reached by direct routing.
+_PROOF = ("127.0.0.2:9", "Route")
+
+LOAD_MODULES = (
+    "as root on the machine of the Docker engine: "
+    "modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh; to keep it so: "
+    "printf '%s\\n' ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh "
+    ">/etc/modules-load.d/lvslab.conf"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IpvsResult:
+    """What came of the try: ``detail`` is what was seen, ``fix`` what to do when not ``ok``."""
+
+    ok: bool
+    detail: str
+    fix: str | None = None
+
+
+def probe_ipvs(client: docker.DockerClient) -> IpvsResult:
+    """Add a virtual server and a DR real server in a container with NET_ADMIN and no network.
+
+    The engine must have a node image (lvslab.engine.images). Raises EngineError when the
+    engine does not answer.
+    """
+    try:
+        image = _node_image(client)
+        if image is None:
+            return IpvsResult(
+                False, "not tried: the engine has no node image yet", "lvslab up builds it"
+            )
+        return judge(_run(client, image))
+    except APIError as error:
+        return IpvsResult(
+            False,
+            f"the container that would try it did not start: {error.explanation or error}",
+            "the engine must allow the capability NET_ADMIN (a rootless or restricted one may not)",
+        )
+    except (DockerException, RequestException) as error:
+        raise EngineError(f"the engine does not answer: {error}", fix="lvslab doctor") from error
+
+
+def judge(output: str) -> IpvsResult:
+    """Tell from what ipvsadm printed whether it worked and, if not, what is missing."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    proven = any(all(word in line for word in _PROOF) for line in lines)
+    if lines and lines[-1] == "exit 0" and proven:
+        return IpvsResult(True, "a virtual server with a DR real server was added and listed")
+    said = "; ".join(lines[:3]) or "ipvsadm printed nothing"
+    text = output.lower()
+    if "protocol not available" in text or "is built in the kernel" in text:
+        return IpvsResult(False, f"the kernel has no ip_vs ({lines[0]})", LOAD_MODULES)
+    if "permission denied" in text or "operation not permitted" in text:
+        return IpvsResult(
+            False,
+            f"NET_ADMIN in a container is not enough here ({said})",
+            "a rootless engine cannot do this: use a Docker engine that runs as root",
+        )
+    if "no such file" in text or "not found" in text or "service not defined" in text:
+        return IpvsResult(
+            False, f"ip_vs is there, its scheduler rr or DR is not ({said})", LOAD_MODULES
+        )
+    return IpvsResult(False, said, LOAD_MODULES)
+
+
+def _node_image(client: docker.DockerClient) -> str | None:
+    found = client.api.images(filters={"label": f"{labels.IMAGE}=node"})
+    return str(found[0]["Id"]) if found else None
+
+
+def _run(client: docker.DockerClient, image: str) -> str:
+    """Run the script; the engine removes the container itself, also if lvslab is killed."""
+    api = client.api
+    made = api.create_container(
+        image,
+        ["sh", "-c", _SCRIPT],
+        detach=True,
+        labels={labels.PREFIX + "check": "ipvs"},
+        host_config=api.create_host_config(
+            auto_remove=True, cap_add=["NET_ADMIN"], network_mode="none"
+        ),
+    )
+    try:
+        output: Iterable[bytes] = api.attach(made["Id"], stdout=True, stderr=True, stream=True)
+        api.start(made["Id"])
+        said = b"".join(output).decode(errors="replace")
+        with contextlib.suppress(NotFound):  # gone already
+            api.wait(made["Id"], condition="removed")
+        return said
+    except BaseException:
+        # Never started, it would stay: auto_remove acts when a container ends.
+        with contextlib.suppress(NotFound, DockerException, RequestException):
+            api.remove_container(made["Id"], force=True)
+        raise
