@@ -167,9 +167,10 @@ class VrrpInstance(Vrrp):
     vrid: Annotated[int, Field(ge=1, le=255)] | None = None
     """Virtual router id, once per network. Default: 51, then the next that is free."""
     vips: Annotated[
-        list[Vip], BeforeValidator(_several, json_schema_input_type=Vip | list[Vip]), Field(
-            min_length=1, max_length=255)
-    ]  # fmt: skip
+        list[Vip],
+        Field(min_length=1, max_length=255),
+        BeforeValidator(_several, json_schema_input_type=Vip | list[Vip]),
+    ]
     """The VIPs, each a /32 on eth0."""
     priorities: dict[str, Annotated[int, Field(ge=1, le=254)]] | None = None
     """Priority of each director that takes part. Default: all directors, with their own."""
@@ -183,7 +184,7 @@ class Check(Model):
     """A health check. What a member's check leaves out is its virtual server's."""
 
     type: Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK", "none"] | None = None
-    """HTTP_GET, TCP_CHECK, MISC_CHECK or none. Default: HTTP_GET for TCP, none for UDP."""
+    """How the server is checked. Default: HTTP_GET for TCP, none for UDP."""
     path: Word | None = None
     """HTTP_GET: the path asked for. Default: /."""
     status_code: Annotated[int, Field(ge=100, le=599)] | None = None
@@ -256,7 +257,7 @@ class VirtualServer(Model):
     port: Annotated[int, Field(ge=1, le=65535)] = 80
     """The port, here and on the real servers (DR cannot change it)."""
     protocol: Protocol = "TCP"
-    """TCP or UDP."""
+    """The transport protocol."""
     scheduler: Scheduler = "rr"
     """How requests are shared out (lvs_sched)."""
     scheduler_flags: list[SchedulerFlag] = []
@@ -325,26 +326,25 @@ class Topology(Model):
     """The network that all nodes share."""
     directors: Annotated[
         dict[Name, DirectorEntry],
-        BeforeValidator(_names, json_schema_input_type=list[Name] | dict[Name, DirectorEntry]),
         Field(min_length=1),
+        BeforeValidator(_names, json_schema_input_type=list[Name] | dict[Name, DirectorEntry]),
     ]
     """The load balancers, by name: a list of names, or names with settings."""
     real_servers: Annotated[
         dict[Name, RealServerEntry],
-        BeforeValidator(_names, json_schema_input_type=list[Name] | dict[Name, RealServerEntry]),
         Field(min_length=1),
+        BeforeValidator(_names, json_schema_input_type=list[Name] | dict[Name, RealServerEntry]),
     ]
     """The real servers, by name: a list of names, or names with settings."""
     clients: Annotated[
         dict[Name, ClientEntry],
-        BeforeValidator(_names, json_schema_input_type=list[Name] | dict[Name, ClientEntry]),
         Field(min_length=1),
+        BeforeValidator(_names, json_schema_input_type=list[Name] | dict[Name, ClientEntry]),
     ] = {"client": Client()}
     """The clients, by name. Default: one, called client."""
     vip: Annotated[
-        list[Vip] | None,
+        Annotated[list[Vip], Field(min_length=1, max_length=255)] | None,
         BeforeValidator(_several, json_schema_input_type=Vip | list[Vip]),
-        Field(min_length=1, max_length=255),
     ] = None
     """Short for one VRRP instance VI_1 with this VIP, or these. Not with vrrp_instances."""
     vrrp: Vrrp = Vrrp()
