@@ -1,0 +1,1 @@
+"""A Docker API with ip_vs behind it: the user's own, or the embedded one (see select.py)."""

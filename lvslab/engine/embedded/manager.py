@@ -175,6 +175,10 @@ class Manager:
             )
         return found
 
+    def exists(self, name: str) -> bool:
+        """Is there a machine of that name, running or left behind?"""
+        return (self.paths.machine(name) / "machine.json").exists()
+
     def find(self, name: str) -> EmbeddedEngine | None:
         """Return the running machine of that name, or None. Raises EngineError if it is mute."""
         folder = self.paths.machine(name)
