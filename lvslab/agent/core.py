@@ -16,7 +16,7 @@ from .fifo import Fifo
 from .journal import Journal
 from .loop import Loop, Until
 from .netlink import Monitor
-from .ops import STATE_TIMEOUT, Context
+from .ops import STATE_TIMEOUT, Context, remove_stale_pid_files
 from .packets import Sniffer
 from .probes import Probes, requests
 from .proto import LineReader, Out, Refused, now
@@ -93,6 +93,7 @@ class Agent:
     # --- set-up -------------------------------------------------------------------------
 
     def _set_up(self) -> Task:
+        remove_stale_pid_files()
         for vip in self._spec.get("lo_vips", []):
             self._attempt(f"{vip} on lo", partial(rtnl.add_address, vip, 32, "lo"))
         for key in ("vrrp_fifo", "lvs_fifo"):
@@ -247,11 +248,10 @@ class Agent:
         reply(state.visible(recorded))
 
     def _local_http(self) -> Task:
-        port = 80
-        for service in self._supervisor.services.values():
-            ports = service.ready.get("listen", port)
-            port = ports if isinstance(ports, int) else ports[0]
-        order = {"vip": "127.0.0.1", "port": port, "deadline": _LOCAL_HTTP_DEADLINE}
+        ports = [p for s in self._supervisor.services.values() for p in s.ports()]
+        if not ports:
+            return {"ok": False, "ms": None, "detail": "no service of this node listens"}
+        order = {"vip": "127.0.0.1", "port": ports[0], "deadline": _LOCAL_HTTP_DEADLINE}
         try:
             (result,) = yield from requests(self._loop, self._supervisor, order)
         except Refused as error:
@@ -289,8 +289,7 @@ class Agent:
     def _service(self, order: dict[str, Any], reply: Reply) -> Task:
         name, action = str(order["name"]), order["action"]
         if action == "start":
-            self._supervisor.start(name)
-            yield from self._supervisor.wait_ready(name)
+            yield from self._supervisor.start_ready(name)
         elif action == "stop":
             yield from self._supervisor.stop(name)
         else:

@@ -73,12 +73,12 @@ def answer(data: bytes, *, ended: bool) -> tuple[str, str, str] | None:
 def once(vip: str, port: int, path: str, deadline: float) -> dict[str, Any]:
     """Make one request, blocking up to ``deadline`` seconds: {result, server, ms, detail}."""
     start = now()
-    outcome = _once(vip, port, path, start + deadline)
-    keys = ("result", "server", "detail")
-    return dict(zip(keys, outcome, strict=True)) | {"ms": round((now() - start) * 1000, 3)}
+    result, server, detail, end = _once(vip, port, path, start + deadline)
+    ms = round((end - start) * 1000, 3)
+    return {"result": result, "server": server, "detail": detail, "ms": ms}
 
 
-def _once(vip: str, port: int, path: str, until: float) -> tuple[str, str, str]:
+def _once(vip: str, port: int, path: str, until: float) -> tuple[str, str, str, float]:
     data = b""
     with socket.socket() as sock:
         try:
@@ -91,9 +91,21 @@ def _once(vip: str, port: int, path: str, until: float) -> tuple[str, str, str]:
                 data += piece
                 judged = answer(data, ended=not piece)
                 if judged is not None:
-                    return judged
+                    end = now()
+                    if piece:
+                        _await_end(sock)
+                    return *judged, end
         except TimeoutError:
-            return "timeout", "", ""
+            return "timeout", "", "", now()
         except OSError as error:
             result, detail = failure(error.errno or 0)
-            return result, "", detail
+            return result, "", detail, now()
+
+
+def _await_end(sock: socket.socket) -> None:
+    """Let the server close first: who closes first keeps the TIME_WAIT."""
+    try:
+        sock.settimeout(0.2)
+        sock.recv(1)
+    except OSError:
+        return

@@ -62,9 +62,27 @@ def set_link(device: str, *, up: bool) -> None:
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sh14x", device.encode(), flags))
 
 
+def _on_machine() -> bool:
+    return os.stat("/proc/self/ns/pid").st_ino == _MACHINE_PID_NAMESPACE
+
+
+def remove_stale_pid_files(folder: str = "/run") -> None:
+    """Empty /run of the pid files of the life before, as a boot does.
+
+    A container's /run outlives its restart, and its pids begin anew: httpd and keepalived
+    would find "their" pid running and refuse to start.
+    """
+    if folder == "/run" and _on_machine():
+        return
+    for root, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".pid"):
+                os.unlink(os.path.join(root, name))
+
+
 def _own_namespace() -> None:
     """Refuse to touch *every* process unless these are a container's only."""
-    if os.stat("/proc/self/ns/pid").st_ino == _MACHINE_PID_NAMESPACE:
+    if _on_machine():
         raise Refused(
             "this node shares its processes with the machine: they are not a fault's to stop",
             "run nodes in containers with a PID namespace of their own",
@@ -111,8 +129,7 @@ def service_stop(context: Context, op: dict[str, Any]) -> Task:
 
 def service_start(context: Context, op: dict[str, Any]) -> Task:
     """``service-start``: as at boot; waits until it is ready."""
-    context.supervisor.start(op["name"])
-    yield from context.supervisor.wait_ready(op["name"])
+    yield from context.supervisor.start_ready(op["name"])
 
 
 def kill(context: Context, op: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ class Probes:
         self._stop(self._get(name))
 
     def _get(self, name: str) -> _Running:
-        if name not in self._running:
+        if name not in self._running or self._running[name].control < 0:
             raise Refused(f"no probe {name!r} runs", "its lease may have run out: start another")
         return self._running[name]
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 READY_TIMEOUT = 30.0
 #: Seconds between SIGTERM and giving up waiting, unless the operation says otherwise.
 STOP_TIMEOUT = 10.0
+#: Seconds that a dead service's remaining processes are given to end by themselves.
+LEFTOVER_TIMEOUT = 5.0
 _LISTEN = "0A"
 
 
@@ -34,10 +36,17 @@ class Service:
         self.argv: list[str] = list(spec["argv"])
         self.ready: dict[str, Any] = dict(spec.get("ready") or {})
         self.pid: int | None = None
+        #: Its last process: leader of the session that all its processes are in.
+        self.session: int | None = None
         #: When it was started or ended.
         self.since = now()
         #: Reports on keepalived's FIFO since the start; counted by whoever reads the FIFO.
         self.reported = 0
+
+    def ports(self) -> list[int]:
+        """Return the TCP ports that it listens on once it is ready."""
+        ports = self.ready.get("listen", [])
+        return [ports] if isinstance(ports, int) else list(ports)
 
 
 def spawn(argv: list[str], output: int) -> int:
@@ -70,8 +79,8 @@ def signal_pid(pid: int, number: int) -> bool:
     return True
 
 
-def processes() -> dict[int, int]:
-    """Return pid -> parent's pid of every process that can be seen."""
+def processes() -> dict[int, tuple[int, int]]:
+    """Return pid -> (parent's pid, session) of every process that can be seen and is no zombie."""
     found = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -81,7 +90,8 @@ def processes() -> dict[int, int]:
                     fields = file.read().rpartition(b")")[2].split()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            found[int(entry)] = int(fields[1])
+            if fields[0] != b"Z":
+                found[int(entry)] = int(fields[1]), int(fields[3])
     return found
 
 
@@ -90,8 +100,13 @@ def descendants(root: int) -> list[int]:
     parents = processes()
     found = [root]
     for pid in found:
-        found.extend(child for child, parent in parents.items() if parent == pid)
+        found.extend(child for child, (parent, _) in parents.items() if parent == pid)
     return found[1:]
+
+
+def in_session(session: int) -> list[int]:
+    """Return the processes of a session."""
+    return [pid for pid, (_, of) in processes().items() if of == session]
 
 
 def command_line(pid: int) -> list[str]:
@@ -160,6 +175,7 @@ class Supervisor:
                 f"{service.argv[0]} cannot be started: {error.strerror}",
                 "check that the image has it, and the service's argv in node.json",
             ) from error
+        service.session = service.pid
         service.since = now()
         self._emit("service.started", service.since, service=name, pid=service.pid)
 
@@ -191,13 +207,30 @@ class Supervisor:
         if service.pid is None:
             return False
         ready = service.ready
-        ports = ready.get("listen", [])
-        wanted = {ports} if isinstance(ports, int) else set(ports)
-        if wanted and not wanted <= set(listening()):
+        ports = service.ports()
+        if ports and not set(ports) <= set(listening()):
             return False
         if "file" in ready and not os.path.exists(ready["file"]):
             return False
         return service.reported >= int(ready.get("vrrp", 0))
+
+    def start_ready(self, name: str) -> Task:
+        """Task: start a service and wait until it is ready. Raises Refused.
+
+        What the service left behind ends first: keepalived's children outlive a killed parent
+        for a second, and a new keepalived refuses to start beside them. What does not end by
+        itself is killed, as an init system would do.
+        """
+        service = self.get(name)
+        if service.pid is None and service.session is not None:
+            session = service.session
+            gone = yield Until(lambda: not in_session(session), now() + LEFTOVER_TIMEOUT, poll=True)
+            if not gone:
+                for pid in in_session(session):
+                    signal_pid(pid, signal.SIGKILL)
+                yield Until(lambda: not in_session(session), now() + 1.0, poll=True)
+        self.start(name)
+        yield from self.wait_ready(name)
 
     def wait_ready(self, name: str) -> Task:
         """Task: wait until a service is ready. Raises Refused when it ends or takes too long."""

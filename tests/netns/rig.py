@@ -6,6 +6,7 @@ The kernel needs no ip_vs: directors hold the VIP and answer on it themselves.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -34,7 +35,9 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
     def log_message(self, *args):
         pass
-http.server.ThreadingHTTPServer(("", 80), Page).serve_forever()
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 1024
+Server(("", 80), Page).serve_forever()
 """
 
 _KEEPALIVED = """
@@ -73,6 +76,9 @@ def _run(*argv: str) -> str:
     return done.stdout
 
 
+_NUMBERS = itertools.count()
+
+
 class Node:
     """One namespace with an agent in it."""
 
@@ -107,7 +113,8 @@ class Node:
         """Start the agent and wait until it says that it is ready."""
         script = (
             "mount -t tmpfs tmpfs /run && mkdir /run/keepalived && "
-            f"{sys.executable} -m agent; exit $?"
+            f"while :; do {sys.executable} -m agent; status=$?; "
+            f"[ $status = 137 ] && [ -e {self.folder}/respawn ] || exit $status; done"
         )
         environment = os.environ | {
             "PYTHONPATH": str(_PACKAGE),
@@ -148,6 +155,14 @@ class Node:
             assert self._reader is not None
             self._reader.join(10)
             self._process = None
+
+    def terminate(self) -> None:
+        """SIGTERM to the agent."""
+        os.kill(self.agent_pid(), signal.SIGTERM)
+
+    def survive(self) -> None:
+        """From now on the node lives on, and starts another agent, when its agent is killed."""
+        (self.folder / "respawn").touch()
 
     def ended(self) -> int:
         """Wait for the node's end; return its exit status."""
@@ -213,10 +228,10 @@ class Node:
         self._process.stdin.flush()
         return self._ids
 
-    def ask(self, do: str, *, seconds: float = 40.0, **fields: Any) -> Line:
+    def ask(self, do: str, *, patience: float = 40.0, **fields: Any) -> Line:
         """Send a command and return its whole reply."""
         ident = self.send(do, **fields)
-        return self.wait(lambda line: line.get("re") == ident, seconds=seconds)
+        return self.wait(lambda line: line.get("re") == ident, seconds=patience)
 
     def do(self, do: str, **fields: Any) -> Line:
         """Send a command that must succeed; return its result."""
@@ -252,7 +267,7 @@ class Rig:
 
     def __init__(self, folder: Path, advert: float = 1) -> None:
         self.folder = folder
-        self.prefix = f"lvt{os.getpid()}"
+        self.prefix = f"lvt{os.getpid()}x{next(_NUMBERS)}"
         self.switch = f"{self.prefix}-sw"
         self.advert = advert
         self.nodes: dict[str, Node] = {}
