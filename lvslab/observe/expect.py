@@ -1,0 +1,195 @@
+"""What to wait for, and for how long: from the topology and its bounds. Pure; seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from lvslab.errors import FaultError
+from lvslab.faults.model import Target
+from lvslab.timeline import bounds
+from lvslab.timeline.run import Promise, Quantity, Run
+from lvslab.topology.spec import PoolMember, TopologySpec, VirtualServerSpec
+
+#: What a fault is watched for where nothing is promised.
+_UNPROMISED = 30.0
+#: After a bound has passed: for what follows it to be seen, and for giving up altogether.
+_AFTER, _GIVE_UP_AFTER = 1.0, 15.0
+
+#: What a bound's name means for what is measured; any other is an outage.
+_QUANTITY: Mapping[str, Quantity] = {"degraded": "removal", "takeover": "takeover"}
+
+# Schedulers that send some requests of one client to every real server.
+_SPREADING = frozenset({"rr", "wrr", "lc", "wlc", "sed", "nq"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long to watch, counted from the fault or the heal."""
+
+    #: By then it should have happened, if anything does.
+    expected: float
+    #: Give up: it did not settle.
+    give_up: float
+    #: So long without a failure is steady again.
+    steady: float
+
+
+def describe(
+    spec: TopologySpec,
+    target: Target,
+    fault: str,
+    *,
+    fault_id: str,
+    rate: float,
+    deadline: float,
+    seed: int,
+) -> Run:
+    """Return the run that is about to be made; promises are added once holders are known.
+
+    Raises FaultError when nothing can be probed.
+    """
+    probed = _probed(spec)
+    if not spec.clients or not probed:
+        missing = "client" if not spec.clients else "virtual server over TCP"
+        raise FaultError(
+            f"the lab has no {missing}: nothing can be measured",
+            fix="add one to the topology, or inject without watching (--no-watch)",
+        )
+    addresses = {d.name: d.address for d in spec.directors}
+    addresses.update({r.name: r.address for r in spec.real_servers})
+    return Run(
+        lab=spec.name,
+        node=target.name,
+        role=target.role,
+        fault=fault,
+        fault_id=fault_id,
+        client=spec.clients[0].name,
+        rate=rate,
+        deadline=deadline,
+        targets={vs.key: max(1, len(_members(vs))) for vs in probed},
+        vips=tuple(str(v) for v in spec.vips),
+        servers={str(r.address): r.name for r in spec.real_servers},
+        address=str(addresses[target.name]),
+        seed=seed,
+    )
+
+
+def paths(spec: TopologySpec) -> dict[str, str]:
+    """Return the path to ask each target for: that of its first real server's check."""
+    return {
+        vs.key: next((m.check.path for m in vs.members if m.check), "/") for vs in _probed(spec)
+    }
+
+
+def with_promises(spec: TopologySpec, run: Run, held: Mapping[str, Iterable[str]]) -> Run:
+    """Add what is promised, given the VIPs that each director really holds."""
+    mine = set(held.get(run.node, ()))
+    outage: list[bounds.Bound | None] = []
+    takeover: list[bounds.Bound | None] = []
+    if run.role == "director" and mine:
+        for vip in spec.vips:
+            if str(vip) in mine:
+                outage.append(bounds.expected(spec, run.fault, run.node, run.node, vip=vip))
+                takeover.append(bounds.takeover(spec, run.fault, run.node, run.node, vip=vip))
+    elif run.role == "director":
+        other = next((d for d, vips in held.items() if list(vips) and d != run.node), "")
+        outage.append(bounds.expected(spec, run.fault, run.node, other))
+    else:
+        outage.append(bounds.expected(spec, run.fault, run.node))
+    return replace(run, promise=_promise(outage), promise_takeover=_promise(takeover))
+
+
+def with_promise_back(spec: TopologySpec, run: Run, down_for: float) -> Run:
+    """Add what is promised of the way back, after ``down_for`` seconds of the fault."""
+    if run.role != "director" or run.fault != "link-down":
+        return run
+    found = [
+        bounds.second_outage_after_link_return(spec, i, run.node, down_for=down_for)
+        for i in spec.vrrp_instances
+        if any(m.director == run.node for m in i.members)
+    ]
+    return replace(run, promise_back=_promise(found))
+
+
+def limits(run: Run) -> Limits:
+    """Return how long to watch after the fault."""
+    known = [p.upper for p in (run.promise, run.promise_takeover) if p is not None]
+    expected = max(known) + _AFTER if known else _UNPROMISED
+    return Limits(expected, expected + _GIVE_UP_AFTER, max(1.0, 2 * run.deadline))
+
+
+def limits_back(spec: TopologySpec, run: Run) -> Limits:
+    """Return how long to watch after the heal."""
+    times = [0.0]
+    if run.role == "director":
+        for instance in spec.vrrp_instances:
+            for member in instance.members:
+                again = bounds.take_back(instance, member) if member.director == run.node else None
+                times.append(again.high if again else 0.0)
+    for vs in spec.virtual_servers:
+        times += [bounds.rs_back(m.check, vs.delay_loop).high for m in vs.members if m.check]
+    expected = max(times) + _AFTER
+    return Limits(expected, expected + _GIVE_UP_AFTER, max(1.0, 2 * run.deadline))
+
+
+def taken_back(spec: TopologySpec, node: str) -> bool:
+    """Whether a director takes its VIPs again when it is back (preemption)."""
+    return any(
+        bounds.take_back(instance, member) is not None
+        for instance in spec.vrrp_instances
+        for member in instance.members
+        if member.director == node
+    )
+
+
+def watched_interval(spec: TopologySpec, target: Target) -> float:
+    """Return the interval whose phase decides how long the fault goes unnoticed."""
+    if target.role == "director":
+        return max((i.advert_int for i in spec.vrrp_instances), default=0.0)
+    return max(
+        (
+            vs.delay_loop
+            for vs in spec.virtual_servers
+            if any(m.server == target.name for m in vs.members)
+        ),
+        default=0.0,
+    )
+
+
+def expected_servers(spec: TopologySpec, without: str | None = None) -> dict[str, frozenset[str]]:
+    """Return the addresses of the real servers that must be seen answering, by target.
+
+    None for a virtual server that keeps a client at one of them.
+    """
+    return {
+        vs.key: frozenset(
+            str(m.address)
+            for m in _members(vs)
+            if m.server != without and vs.scheduler in _SPREADING and not vs.persistence_timeout
+        )
+        for vs in _probed(spec)
+    }
+
+
+def _probed(spec: TopologySpec) -> list[VirtualServerSpec]:
+    return [vs for vs in spec.virtual_servers if vs.protocol == "TCP"]
+
+
+def _members(vs: VirtualServerSpec) -> list[PoolMember]:
+    return [m for m in vs.members if m.weight > 0]
+
+
+def _promise(found: Iterable[bounds.Bound | None]) -> Promise | None:
+    known = list(found)
+    known_bounds = [b for b in known if b is not None]
+    if not known_bounds or len(known_bounds) < len(known):
+        return None
+    worst = max(known_bounds, key=lambda b: (b.high, b.low))
+    return Promise(
+        _QUANTITY.get(worst.name, "outage"),
+        min(b.low for b in known_bounds),
+        worst.high,
+        worst.formula,
+        worst.why,
+    )
