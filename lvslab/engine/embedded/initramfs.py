@@ -11,7 +11,15 @@ from pathlib import Path
 from lvslab.errors import EngineError
 
 #: Names as in modules.dep; their dependencies are added, before them.
-WANTED = ("virtio_ring", "virtio", "virtio_pci", "virtio_blk", "virtio_console", "ext4")
+WANTED = (
+    "virtio_ring",
+    "virtio",
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_console",
+    "virtio_net",
+    "ext4",
+)
 
 
 def module_order(modules: Path, wanted: Iterable[str]) -> list[Path]:

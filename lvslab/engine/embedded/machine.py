@@ -66,8 +66,18 @@ class SavedState:
 class Machine:
     """The machine of one folder. Everything about it can be found again from the folder."""
 
-    def __init__(self, folder: Path, tools: Toolbox, disk: Disk, hardware: Hardware) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tools: Toolbox,
+        disk: Disk,
+        hardware: Hardware,
+        *,
+        outbound: bool = False,
+    ) -> None:
+        """``outbound`` gives it a NIC through which it can reach out (and nobody in)."""
         self.folder = folder
+        self._outbound = outbound
         self._tools = tools
         self._disk = disk
         self._hardware = hardware
@@ -112,7 +122,7 @@ class Machine:
             str(overlay),
         ]
         self._run(argv, "making the machine's disk")
-        record = {"disk": self._disk.entry.path.name, "hardware": asdict(self._hardware)}
+        record = {"disk": self._disk.folder.name, "hardware": asdict(self._hardware)}
         (self.folder / "machine.json").write_text(json.dumps(record))
 
     def _launch(self, more: list[str]) -> None:
@@ -133,11 +143,17 @@ class Machine:
             *("-device", "virtserialport,chardev=tunnel,name=lvslab.tunnel"),
             *("-drive", f"file={f}/overlay-0.qcow2,if=none,id=disk,format=qcow2,cache=unsafe"),
             *("-device", "virtio-blk-pci,drive=disk"),
+            *self._network(),
             *("-daemonize", "-pidfile", f"{f}/qemu.pid"),
             *more,
         ]
         # -daemonize: the parent ends when the sockets are there, with an error if they are not.
         self._run(argv, "starting QEMU")
+
+    def _network(self) -> list[str]:
+        if not self._outbound:
+            return []
+        return ["-netdev", "user,id=out", "-device", "virtio-net-pci,netdev=out,romfile="]
 
     def _run(self, argv: list[str], what: str) -> None:
         log = self.folder / "qemu.log"
@@ -179,6 +195,16 @@ class Machine:
                 self._migrated(qmp)
             finally:
                 qmp.execute("cont")
+
+    def commit(self) -> None:
+        """End the machine and write what it changed into the disk it was booted from."""
+        self._tell("sync")
+        self._expect("synced", _ANSWER_TIMEOUT)
+        overlay = self._overlay()
+        left = end(of_folder(self.folder))
+        if left:
+            raise EngineError("the machine does not end", where=str(self.folder))
+        self._run([*self._tools.command("qemu-img"), "commit", "-q", str(overlay)], "commit")
 
     def _freeze_disk(self, qmp: Qmp, dest: Path) -> None:
         frozen = self._overlay()

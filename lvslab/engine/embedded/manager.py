@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lvslab.engine import images
 from lvslab.engine.embedded import machine as vm
 from lvslab.engine.embedded.cache import Cache, Entry
-from lvslab.engine.embedded.disk import Disk, get_disk
+from lvslab.engine.embedded.disk import Disk, FillByBooting, get_disk
 from lvslab.engine.embedded.engine import EmbeddedEngine
 from lvslab.engine.embedded.machine import Hardware, Machine, SavedState, find_qemu
 from lvslab.engine.embedded.paths import Paths, default_paths, private_dir
@@ -56,8 +57,35 @@ class Manager:
         """Return tools and disk, made from Debian packages when they are not there."""
         if rebuild:
             get_toolbox(self.cache, self._progress, rebuild=True)
-        disk = get_disk(self.cache, self._tools, debian, self._progress, rebuild=rebuild)
+        disk = get_disk(
+            self.cache, self._tools, self._filler(debian), debian, self._progress, rebuild=rebuild
+        )
         return self._tools(), disk
+
+    def _filler(self, debian: str) -> FillByBooting:
+        """What an ordinary user does instead of running dockerd natively: boot, and build there."""
+
+        def fill(folder: Path, base: Path) -> str:
+            tools, disk = self._tools(), Disk(folder, "unfilled")
+            hardware = choose_hardware(tools, disk, self.paths.run, self._progress)
+            # Building in the machine wants the packages' network: a NIC outwards, this once.
+            machine = Machine(
+                self.paths.machine(f"build-{os.getpid()}"), tools, disk, hardware, outbound=True
+            )
+            with self._undone(machine.folder):
+                with self._progress.step("booting the new engine"):
+                    engine = self._booted(machine, disk, hardware, tools)
+                with self._progress.step("importing the base image"):
+                    images.import_base(engine.client, debian, base)
+                ref = images.ensure_node_image(
+                    engine.client, debian, self._progress, network_mode="host"
+                )
+                with self._progress.step("writing the engine's disk"):
+                    machine.commit()
+            vm.destroy(machine.folder)
+            return ref
+
+        return fill
 
     def _tools(self) -> Toolbox:
         return get_toolbox(self.cache, self._progress)
@@ -103,11 +131,14 @@ class Manager:
     def _boot(self, folder: Path, tools: Toolbox, disk: Disk, hw: Hardware) -> EmbeddedEngine:
         machine = Machine(folder, tools, disk, hw)
         with self._undone(folder), self._progress.step("booting the engine"):
-            machine.boot()
-            machine.set_clock()
-            engine = EmbeddedEngine(machine, disk, hw, tools.qemu_version)
-            engine.connect()
-            return engine
+            return self._booted(machine, disk, hw, tools)
+
+    def _booted(self, machine: Machine, disk: Disk, hw: Hardware, tools: Toolbox) -> EmbeddedEngine:
+        machine.boot()
+        machine.set_clock()
+        engine = EmbeddedEngine(machine, disk, hw, tools.qemu_version)
+        engine.connect()
+        return engine
 
     def _restore(
         self, folder: Path, tools: Toolbox, disk: Disk, hw: Hardware, entry: Entry
@@ -140,7 +171,7 @@ class Manager:
         def make(folder: Path) -> dict[str, Any]:
             with self._progress.step("saving its state, so that the next start is a restore"):
                 machine.save(folder)
-            return {"what": what, "disk": disk.entry.path.name, "accel": hw.accel}
+            return {"what": what, "disk": disk.folder.name, "accel": hw.accel}
 
         material = _state_material(tools, disk, hw, what)
         return self.cache.get("state", material, make, progress=self._progress)
@@ -196,7 +227,10 @@ class Manager:
         hardware = Hardware(**record["hardware"])
         tools = self._tools()
         engine = EmbeddedEngine(
-            Machine(folder, tools, Disk(disk), hardware), Disk(disk), hardware, tools.qemu_version
+            Machine(folder, tools, Disk.of(disk), hardware),
+            Disk.of(disk),
+            hardware,
+            tools.qemu_version,
         )
         engine.connect()
         return engine
@@ -257,7 +291,7 @@ def _state_material(tools: Toolbox, disk: Disk, hw: Hardware, what: str) -> dict
     return {
         "tools": tools.id,
         "qemu": tools.qemu_version,
-        "disk": disk.entry.id,
+        "disk": disk.id,
         "hardware": asdict(hw),
         "host_cpu": _host_cpu() if hw.accel == "kvm" else "",
         "machine": hashlib.sha256(Path(vm.__file__).read_bytes()).hexdigest(),

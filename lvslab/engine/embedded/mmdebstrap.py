@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,15 +33,30 @@ class Mmdebstrap:
     def extract(self, packages: Sequence[str], dest: Path, log: Path) -> None:
         """Unpack packages and what they depend on, without running any of their scripts.
 
-        Raises EngineError with the end of the log.
+        The files belong to the caller. Raises EngineError with the end of the log.
         """
-        self._run(["--variant=extract", f"--include={','.join(packages)}"], dest, log)
+        archive = dest.with_name(dest.name + ".tar")
+        self._run(["--variant=extract", f"--include={','.join(packages)}"], archive, log)
+        with tarfile.open(archive) as tar:
+            tar.extractall(dest, filter=_plain_files)
+        archive.unlink()
 
     def install(
-        self, packages: Sequence[str], dest: Path, log: Path, *, variant: str = "apt"
+        self,
+        packages: Sequence[str],
+        dest: Path,
+        log: Path,
+        *,
+        variant: str = "apt",
+        hooks: Sequence[str] = (),
     ) -> None:
-        """Make a root with the packages installed. Raises EngineError with the end of the log."""
-        self._run([f"--variant={variant}", f"--include={','.join(packages)}"], dest, log)
+        """Make a root with the packages installed; ``hooks`` are mmdebstrap's customize hooks.
+
+        ``dest`` is a folder or, with the suffix .tar, an archive. Raises EngineError with the
+        end of the log.
+        """
+        options = [f"--variant={variant}", f"--include={','.join(packages)}"]
+        self._run([*options, *(f"--customize-hook={hook}" for hook in hooks)], dest, log)
 
     def _run(self, options: list[str], dest: Path, log: Path) -> None:
         program = shutil.which("mmdebstrap")
@@ -70,6 +86,14 @@ class Mmdebstrap:
                 + "\n    ".join(tail),
                 fix="check that Debian's packages can be reached, and that the disk is not full",
             )
+
+
+def _plain_files(member: tarfile.TarInfo, dest: str) -> tarfile.TarInfo | None:
+    """Leave device nodes out, and every owner: an ordinary user can make neither."""
+    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+        return None
+    # Links that point to absolute places are as Debian ships them; nothing follows them here.
+    return tarfile.tar_filter(member.replace(uid=0, gid=0, uname="", gname=""), dest)
 
 
 def host_sources(release: str) -> list[str]:

@@ -26,7 +26,7 @@ def choose_hardware(tools: Toolbox, disk: Disk, run: Path, progress: Progress) -
     device = Path("/dev/kvm")
     if os.environ.get("LVSLAB_ACCEL") == "tcg" or not os.access(device, os.R_OK | os.W_OK):
         return TCG
-    asked = {"boot": _boot_id(), "tools": tools.id, "disk": disk.entry.id}
+    asked = {"boot": _boot_id(), "tools": tools.id, "disk": disk.id}
     memory = private_dir(run) / "kvm.json"
     try:
         known = json.loads(memory.read_text())

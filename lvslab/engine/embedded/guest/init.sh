@@ -17,4 +17,9 @@ ip link set lo up
 modprobe -a $(cat /lvslab/modules) 2>/run/modprobe.log
 # A bridge that hands its frames to iptables makes two MASTERs out of one (FORWARD DROP).
 sysctl -q -w net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0 kernel.printk="3 4 1 3"
+# Only while the engine is being made by an ordinary user: QEMU's user network, outwards.
+if [ -e /sys/class/net/eth0 ]; then
+    ip addr add 10.0.2.15/24 dev eth0 && ip link set eth0 up && ip route add default via 10.0.2.2
+    echo "nameserver 10.0.2.3" >/etc/resolv.conf
+fi
 exec tini -s -- /lvslab/serve
