@@ -76,7 +76,18 @@ def vrrp_instances(
             "write it into an instance's 'vips'", key=True,
         )  # fmt: skip
     vrids = _vrids(context, vips)
-    return tuple(_instance(context, vips, name, vrids[name], addresses) for name in vips.instances)
+    result = tuple(
+        _instance(context, vips, name, vrids[name], addresses) for name in vips.instances
+    )
+    for instance in result[1:]:
+        # keepalived.conf(5): vrrp_garp_interval is global or per interface, never per instance.
+        if instance.garp.interval != result[0].garp.interval:
+            context.bad(
+                ("vrrp_instances", instance.name, "garp", "interval"),
+                f"garp interval is not that of {result[0].name}: keepalived has one for all",
+                "set it in 'vrrp'",
+            )
+    return result
 
 
 def _vrids(context: Context, vips: Vips) -> dict[str, int]:
@@ -114,6 +125,14 @@ class _Settings:
             (v for _, layer in self._layers if (v := getattr(layer, key)) is not None), default
         )
 
+    def garp(self) -> GarpSpec:
+        """Return the GARP settings, key by key: an instance may set one more."""
+        merged: dict[str, Any] = {}
+        for _, layer in reversed(self._layers):
+            if layer.garp is not None:
+                merged |= layer.garp.model_dump(exclude_none=True)
+        return GarpSpec(**merged)
+
     def place(self, key: str) -> Path:
         return next(
             ((*path, key) for path, layer in self._layers if getattr(layer, key) is not None), ()
@@ -150,7 +169,6 @@ def _instance(
     if settings.get("unicast", False) and len(priorities) == 1:
         context.bad(settings.place("unicast"), f"'unicast' needs a peer: {name} has one director")
     top = max(priorities.values(), default=0)
-    garp = settings.get("garp", None)
     return VrrpInstanceSpec(
         name=name,
         vrid=vrid,
@@ -170,7 +188,7 @@ def _instance(
         ),
         unicast=settings.get("unicast", False),
         auth=_auth(context, settings, version),
-        garp=GarpSpec(**garp.model_dump()) if garp else GarpSpec(),
+        garp=settings.garp(),
         label=instance.label,
         raw=instance.raw,
     )
