@@ -161,11 +161,14 @@ class Out:
         return b"".join(pieces)
 
     def _shrink(self) -> None:
+        # Down to half, so that a reader that stays away costs one pass in thousands of lines.
         head = self._queue.popleft() if self._head_cut else None
         for only_droppable in (True, False):
+            if self._size <= BUFFER_LIMIT and not only_droppable:
+                break
             kept: deque[tuple[bytes, bool]] = deque()
             for lines, droppable in self._queue:
-                if self._size > BUFFER_LIMIT and (droppable or not only_droppable):
+                if self._size > BUFFER_LIMIT // 2 and (droppable or not only_droppable):
                     self._size -= len(lines)
                     self.dropped += lines.count(b"\n")
                 else:
