@@ -35,10 +35,10 @@ FAULT = Fault(
     default_for=frozenset({"director"}),
     lesson={
         "director": (
-            "While its own link was down the director's checks failed too, so it has thrown every "
-            "real server out of its table. With preemption it takes the VIP back with the table "
-            "still empty: a second outage, often longer than the first. preempt_delay, or "
-            "state BACKUP with nopreempt, avoids it."
+            "While its own link is down the director's checks fail too, and it throws every real "
+            "server out of its table. With preemption it takes the VIP back, once the link is up, "
+            "while the table is still empty: a second outage, often longer than the first. "
+            "preempt_delay, or state BACKUP with nopreempt, avoids it."
         ),
     },
 )

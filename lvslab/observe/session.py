@@ -403,6 +403,7 @@ def run_fault(
     deadline: float = 1.0,
     on_event: OnEvent | None = None,
     seed: int | None = None,
+    collector: Collector | None = None,
 ) -> FaultResult:
     """Inject a fault, watch what follows, and return what was measured.
 
@@ -414,7 +415,14 @@ def run_fault(
     whether the fault was healed (it is when it was to be healed) or how to heal it.
     """
     with FaultSession(
-        lab, node, fault, rate=rate, deadline=deadline, on_event=on_event, seed=seed
+        lab,
+        node,
+        fault,
+        rate=rate,
+        deadline=deadline,
+        on_event=on_event,
+        seed=seed,
+        collector=collector,
     ) as session:
         back = hold is not None or then_heal
         try:

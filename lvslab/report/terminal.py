@@ -57,8 +57,8 @@ def _text(event: Event) -> str | None:
         case "arp.gratuitous" if d["dir"] == "out":
             return f"gratuitous ARP: {d['address']} is at {d.get('mac', '?')}"
         case "lvs.rs":
-            verb = "in the table again" if d["state"].upper() == "UP" else "out of the table"
-            return f"real server {d['rs']} {verb} of {d['vs']}"
+            way = "into" if d["state"].upper() == "UP" else "out of"
+            return f"real server {d['rs']} {way} the table of {d['vs']}"
         case "service.exited":
             return f"{d.get('service', 'a service')} ended (status {d.get('status', '?')})"
         case "service.started":
@@ -160,7 +160,7 @@ def _bound(promise: Promise | None, verdict: Verdict, allowance: float) -> list[
     word = verdict.outcome.upper() if verdict.outcome != "within" else "within"
     why = f": {'; '.join(verdict.reasons)}" if verdict.reasons else ""
     return [
-        f"  bound        {_WHAT[promise.quantity]} {span} s, give or take {allowance:g} s = "
+        f"  bound        {_WHAT[promise.quantity]} {span} s, give or take {allowance:g} s: "
         f"{promise.formula}",
         f"  verdict      {word}: measured {measured}{why}",
     ]
