@@ -143,7 +143,8 @@ def test_an_instance_overrides_vrrp():
         "vrrp_instances:\n"
         "  A: {vips: 172.20.1.100}\n"
         "  B: {vips: 172.20.1.101, version: 2, advert_int: 2, preempt: false, auth: s3cret,\n"
-        '      unicast: true, garp: {master_repeat: 2}, label: "eth0:b", raw: "dont_track_primary"}\n'
+        "      unicast: true, garp: {master_repeat: 2},\n"
+        '      label: "eth0:b", raw: "dont_track_primary"}\n'
     )
     a, b = spec.vrrp_instances
     assert (a.vrid, a.version, a.advert_int, a.members[0].preempt_delay) == (51, 3, 0.5, 5.0)
@@ -152,6 +153,14 @@ def test_an_instance_overrides_vrrp():
     assert (b.auth, b.label, b.raw) == (AuthSpec("PASS", "s3cret"), "eth0:b", "dont_track_primary")
     assert a.garp == GarpSpec(master_delay=1)
     assert b.garp == GarpSpec(master_delay=1, master_repeat=2)
+
+
+def test_default_vrids_skip_those_given():
+    spec = loads(
+        NODES + "vrrp_instances:\n  A: {vips: 172.20.1.100}\n"
+        "  B: {vips: 172.20.1.101, vrid: 51}\n  C: {vips: 172.20.1.102}\n"
+    )
+    assert [i.vrid for i in spec.vrrp_instances] == [52, 51, 53]
 
 
 def test_only_directors_with_a_priority_take_part_when_priorities_are_given():
