@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from lvslab.agent.journal import Journal, life
 from lvslab.agent.loop import Loop, Until
 from lvslab.agent.ops import check, remove_stale_pid_files
 from lvslab.agent.proto import Refused, now
-from lvslab.agent.services import Supervisor, descendants
+from lvslab.agent.services import Supervisor
 from lvslab.agent.state import sysctl_path
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def test_work_that_hangs_is_killed() -> None:
         os.dup2(stdin, 0)
         for fd in (stdin, read_end, write_end):
             os.close(fd)
-    os.waitpid(-1, 0)
-    assert descendants(os.getpid()) == []
+    (pid,) = supervisor._others
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
 def test_journal_newest_first_and_nothing_lost(tmp_path: Path) -> None:
