@@ -38,8 +38,8 @@ def table(name: str) -> str:
     model = getattr(models, name)
     inherited = models.Vrrp.model_fields if name == "VrrpInstance" else {}
     lines = ["| key | values | what |", "|---|---|---|"]
-    properties = model.model_json_schema()["properties"]
-    for key, part in properties.items():
+    whole = model.model_json_schema()
+    for key, part in whole["properties"].items():
         if key in inherited:
             continue
         what = " ".join(part["description"].split())
@@ -47,7 +47,7 @@ def table(name: str) -> str:
         if "Default" not in what and isinstance(default, str | int | float) and default != "":
             shown = str(default).lower() if isinstance(default, bool) else f"{default}"
             what += f" Default: {shown.removesuffix('.0')}."
-        required = " **Required.**" if key in model.model_json_schema().get("required", ()) else ""
+        required = " **Required.**" if key in whole.get("required", ()) else ""
         lines.append(f"| `{key}` | {_values(part)} | {what}{required} |")
     return "\n".join(lines) + "\n"
 

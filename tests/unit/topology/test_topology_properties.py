@@ -36,7 +36,7 @@ NASTY = [
 ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(st.from_type(TopologySpec))
 def test_a_stored_topology_comes_back_as_it_was(spec: TopologySpec):
     text = to_json(spec)
