@@ -36,6 +36,8 @@ FAREWELL = 4.0
 #: Seconds for the last lines to be read.
 _FLUSH = 1.0
 _LOCAL_HTTP_DEADLINE = 2.0
+#: Seconds after the end of stdin until it is looked at again.
+_STDIN_AGAIN = 1.0
 _SHOWN_SYSCTLS = ("arp_ignore", "arp_announce", "ip_forward", "/vs/")
 #: What keepalived says on its FIFO that is a VRRP state (the rest are remarks).
 _VRRP_STATES = frozenset({"MASTER", "BACKUP", "FAULT", "STOP"})
@@ -110,9 +112,12 @@ class Agent:
             except Refused:
                 continue  # reported as service.exited; the node stays, to be looked at
             self._loop.spawn(self._until_ready(name))
-        self._loop.add(0, self._stdin)
+        self._listen()
         boot = round(time.clock_gettime(time.CLOCK_BOOTTIME), 6)
         self._out.event("agent.ready", pid=os.getpid(), boot=boot)
+
+    def _listen(self) -> None:
+        self._loop.add(0, self._stdin)
 
     def _attempt(self, what: str, do: Callable[[], None]) -> None:
         try:
@@ -192,7 +197,9 @@ class Agent:
                 raise
             data = b""
         if not data:
-            self._loop.remove(0)  # whoever was attached went away; the node goes on
+            # Whoever was attached went away, the node goes on; a FIFO can get another writer.
+            self._loop.remove(0)
+            self._loop.call_at(now() + _STDIN_AGAIN, self._listen)
         for line in self._reader.feed(data):
             self._loop.spawn(self._command(line))
 

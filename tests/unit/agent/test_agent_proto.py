@@ -108,6 +108,7 @@ def test_what_may_not_be_dropped_outlives_what_may(pipe: Pipe) -> None:
     pipe.out.event("addr.del", 1.0)
     for _ in range(2 * BUFFER_LIMIT // 100):
         pipe.out.event("vrrp.advert", droppable=True, filler="x" * 80)
+    pipe.out.drain()
     data = b""
     while piece := pipe.read():
         data += piece
