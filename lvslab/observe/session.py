@@ -75,12 +75,11 @@ class FaultSession:
         self._now = 0.0
         self.injected: float | None = None
         self.healed: float | None = None
-        self._pivot = 0.0
-        #: The VIPs that the node held; those since taken by another, then by itself again.
+        #: The VIPs that the node held before.
         self._mine: set[str] = set()
-        self._taken: set[str] = set()
-        self._moved = False
-        self._removed_by: set[str] = set()
+        #: VIPs that were taken and real servers removed. Looked at afterwards, because the
+        #: agent tells of a fault when its operations are done, and others are quicker.
+        self._landmarks: list[Event] = []
         self.run: Run = expect.describe(
             lab.spec,
             self.target,
@@ -208,9 +207,7 @@ class FaultSession:
             if self.injected is None:
                 raise
             t = self.injected
-        # The event may have come first, and others since that moved the pivot on.
-        if self.injected is None:
-            self.injected = self._pivot = t
+        self.injected = t
         return t
 
     def watch(self, seconds: float | None = None) -> None:
@@ -242,14 +239,12 @@ class FaultSession:
             self._links.pop(name, None)
             self._collector.follow(self._link(name))
             self._watch()
-        self._taken.clear()
         self._await(self._pool.submit(self._request, name, "heal", timeout=HEAL_TIMEOUT))
         if self.healed is None:
             self._pump(lambda: self.healed is not None, self._now + 5.0)
         if self.healed is None:
             self.flaw("the heal was not seen")
             self.healed = self._now
-        self._pivot = max(self._pivot, self.healed)
         if self.injected is not None:
             down_for = self.healed - self.injected
             self.run = expect.with_promise_back(self._lab.spec, self.run, down_for)
@@ -257,7 +252,7 @@ class FaultSession:
     def watch_back(self) -> None:
         """Watch until the lab is as it was: the VIPs where they belong, all servers steady."""
         limit = expect.limits_back(self._lab.spec, self.run)
-        self._pump(self._settled_back, self._pivot + limit.give_up)
+        self._pump(self._settled_back, (self.healed or self._now) + limit.give_up)
 
     def finish(self) -> FaultResult:
         """Stop the probe, take its last results, and return what all of it says."""
@@ -287,26 +282,42 @@ class FaultSession:
     def _settled(self) -> bool:
         if self.injected is None:
             return False
-        spec, lost, limit = self._lab.spec, self.target, expect.limits(self.run)
-        wanted = expect.expected_servers(
-            spec, without=lost.name if lost.role != "director" else None
-        )
-        if lost.role == "real-server":
-            changed = self._removed_by >= {d.name for d in spec.directors}
+        spec, limit = self._lab.spec, expect.limits(self.run)
+        if self.target.role == "real-server":
+            marks = [
+                e for e in self._landmarks if e.t >= self.injected and removed(e, self.run.address)
+            ]
+            changed = {e.node for e in marks} >= {d.name for d in spec.directors}
         else:
             # What it held is held by another: only then can a request be lost no more.
-            changed = bool(self._mine) and self._taken >= self._mine
+            marks = self._taken(self.injected, itself=False)
+            changed = bool(self._mine) and _vips(marks) >= self._mine
         if not changed and self._now < self.injected + limit.expected:
             return False
-        return self._tracker.steady(limit.steady, since=self._pivot, servers=wanted)
+        # Steady counts from the last change on: before it another still served.
+        since = max([self.injected, *(e.t for e in marks)])
+        wanted = expect.expected_servers(spec, without=self.target.name)
+        return self._tracker.steady(limit.steady, since=since, servers=wanted)
 
     def _settled_back(self) -> bool:
-        spec, limit = self._lab.spec, expect.limits_back(self._lab.spec, self.run)
-        returns = self._moved and expect.taken_back(spec, self.target.name)
-        if returns and not self._taken >= self._mine:
+        if self.healed is None or self.injected is None:
             return False
+        spec, limit = self._lab.spec, expect.limits_back(self._lab.spec, self.run)
+        moved = self._taken(self.injected, itself=False)
+        marks = self._taken(self.healed, itself=True)
+        returns = bool(moved) and expect.taken_back(spec, self.target.name)
+        if returns and not _vips(marks) >= self._mine:
+            return False
+        since = max([self.healed, *(e.t for e in marks)])
         wanted = expect.expected_servers(spec)
-        return self._tracker.steady(limit.steady, since=self._pivot, servers=wanted)
+        return self._tracker.steady(limit.steady, since=since, servers=wanted)
+
+    def _taken(self, since: float, *, itself: bool) -> list[Event]:
+        return [
+            e
+            for e in self._landmarks
+            if e.kind == "addr.add" and e.t >= since and (e.node == self.target.name) == itself
+        ]
 
     # --- events -----------------------------------------------------------------------
 
@@ -342,24 +353,15 @@ class FaultSession:
         elif event.kind == "probe.stopped" and event.data.get("probe") == self._probe:
             self._probe_ended = True
         elif event.kind == "fault.injected" and ours:
-            self.injected = self._pivot = event.t
+            self.injected = event.t
         elif event.kind == "fault.healed" and ours and self.healed is None:
-            self.healed = self._pivot = event.t
+            self.healed = event.t
         elif event.kind == "addr.add" and event.data["vip"]:
-            self._vip_added(event)
-        elif removed(event, self.run.address) and self.injected is not None:
-            self._removed_by.add(event.node)
-            self._pivot = max(self._pivot, event.t)
+            if event.data["interface"] != "lo":
+                self._landmarks.append(event)
+        elif removed(event, self.run.address):
+            self._landmarks.append(event)
         self._on_event(event)
-
-    def _vip_added(self, event: Event) -> None:
-        if self.injected is None or event.t < self.injected or event.data["interface"] == "lo":
-            return
-        if (event.node == self.target.name) == (self.healed is not None):
-            self._moved = True
-            self._taken.add(str(event.data["address"]).partition("/")[0])
-            # Steady counts from the move on: before it the other director still served.
-            self._pivot = max(self._pivot, event.t)
 
     def _renew(self) -> None:
         if self._probing and self._now >= self._renew_at:
@@ -474,6 +476,10 @@ def _shown(change: Change, client: str) -> Event:
 def _target(key: str, path: str) -> dict[str, Any]:
     vip, _, port = key.rpartition(":")
     return {"vip": vip, "port": int(port), "path": path}
+
+
+def _vips(events: list[Event]) -> set[str]:
+    return {str(e.data["address"]).partition("/")[0] for e in events}
 
 
 def _sent(event: Event) -> bool:

@@ -19,6 +19,51 @@ from lvslab.timeline.run import Promise
 #: Events that only a machine wants to see one by one.
 _QUIET = frozenset({"probe.result", "vrrp.advert", "lab.initial", "neigh", "probe.stopped"})
 
+#: Gratuitous ARPs closer together than this (seconds) are one announcement.
+_SAME_ANNOUNCEMENT = 1.0
+
+
+class Teller:
+    """Gives out the lines of a run while its events come in.
+
+    Until the fault is known there is no time to tell, and an agent tells of a fault only when
+    its operations are done: what comes before is held, and told with it. keepalived announces
+    a VIP five times over; the repeats are not told.
+    """
+
+    #: Seconds before the fault from which on held events are told.
+    _BEFORE = 0.5
+
+    def __init__(self) -> None:
+        self._fault_t: float | None = None
+        self._held: list[Event] = []
+        self._announced: tuple[str, str, float] | None = None
+
+    def tell(self, event: Event) -> list[str]:
+        """Return the lines that an event brings, mostly one or none."""
+        if self._fault_t is None:
+            self._held.append(event)
+            if event.kind != "fault.injected":
+                return []
+            since = event.t - self._BEFORE
+            self._fault_t = event.t
+            held = sorted((e for e in self._held if e.t >= since), key=lambda e: e.t)
+            self._held = []
+        else:
+            held = [event]
+        lines = (line(e, self._fault_t) for e in held if not self._repeated(e))
+        return [text for text in lines if text is not None]
+
+    def _repeated(self, event: Event) -> bool:
+        if event.kind != "arp.gratuitous":
+            return False
+        before, self._announced = self._announced, (event.node, event.data["address"], event.t)
+        return (
+            before is not None
+            and before[:2] == self._announced[:2]
+            and event.t - before[2] < _SAME_ANNOUNCEMENT
+        )
+
 
 def line(event: Event, fault_t: float | None) -> str | None:
     """Return the line for an event, or None for one that is not shown.
@@ -96,8 +141,13 @@ def _seen(result: FaultResult) -> list[str]:
 
 
 def _service(outage: Outage | None, found: Disturbance | None) -> list[str]:
-    if outage is None or found is None:
+    if outage is None:
         return ["  outage       none: every request was answered in time"]
+    if found is None:
+        return [
+            f"  outage       {_plus_minus(outage)}: nothing was answered for so long, but every "
+            "request before its deadline, sent again by the client's TCP"
+        ]
     if not found.total:
         share = f"{found.share:.0%} of the requests failed"
         lasted = "and had not ended" if found.seconds is None else f"for {_plus_minus(found)}"
@@ -179,7 +229,11 @@ def _parts(title: str, split: Decomposition | None) -> list[str]:
 
 def _lesson(result: FaultResult) -> list[str]:
     fault = all_faults().get(result.run.fault)
-    if fault is None:
+    first = {vip: spans[0].holders for vip, spans in result.holders.items()}
+    idle = result.run.role == "director" and not any(
+        result.run.node in who for who in first.values()
+    )
+    if fault is None or idle:
         return []
     text = fault.lesson.get(result.run.role)
     return [text] if text else []

@@ -15,6 +15,11 @@ The definition, on which every figure rests:
 * The **resolution** is that interval plus how late the probe's own schedule was at the two
   edges: a late request at an edge moves the edge.
 
+A **silence** is an outage in which every request was answered in the end, before its deadline:
+the client's kernel sent the lost packet again, 0.2 s later, then 0.4 s. Nothing failed, and yet
+nothing was answered for a time: it is the longest time between two completions of good requests,
+and counts as an outage from SILENCE on.
+
 Outages that follow each other closely (one of two real servers is dead: every second request
 fails) are one **disturbance**; its length is that of the degraded service, and its longest
 outage says whether there was a time in which nothing was answered.
@@ -32,6 +37,9 @@ from lvslab.timeline.events import ProbeResult
 
 #: Good requests in a row that end a disturbance, at the least (see :func:`disturbances`).
 STEADY_GOOD = 10
+#: Seconds (and intervals) without a completion that are a silence: TCP's first retransmission
+#: comes after 0.2 s (Linux, TCP_RTO_MIN), what is shorter may be this machine's scheduling.
+SILENCE, SILENCE_INTERVALS = 0.1, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +182,38 @@ def disturbances(
         else:
             groups.append([outage])
     return [_disturbance(group, results) for group in groups]
+
+
+def silence(
+    results: Sequence[ProbeResult], interval: float, since: float, until: float | None
+) -> Outage | None:
+    """Return the longest silence that ended after ``since`` and began before ``until``.
+
+    None when none was as long as SILENCE and SILENCE_INTERVALS. The time after the last good
+    request is none: nothing came after it that could tell.
+    """
+    good = sorted((r for r in results if r.good), key=lambda r: r.end)
+    spans = [
+        (b.end - a.end, a, b)
+        for a, b in pairwise(good)
+        if b.end > since and (until is None or a.end < until)
+    ]
+    if not spans:
+        return None
+    length, last, first = max(spans, key=lambda span: span[0])
+    if length - interval < max(SILENCE, SILENCE_INTERVALS * interval):
+        return None
+    inside = [r for r in results if last.end < r.start < first.end]
+    edges = [last, *inside[:1], *inside[-1:]]
+    return Outage(
+        start=last.end,
+        end=first.end,
+        first_failed=inside[0].start if inside else last.end,
+        last_failed=inside[-1].start if inside else last.end,
+        failed=sum(not r.good for r in inside),
+        interval=interval,
+        lateness=max(0.0, *(r.start - r.due for r in edges)),
+    )
 
 
 def by_result(results: Iterable[ProbeResult]) -> dict[str, int]:

@@ -22,6 +22,7 @@ from lvslab.timeline.outage import (
     disturbances,
     interval_of,
     shares,
+    silence,
     starvation,
 )
 from lvslab.timeline.run import Promise, Run
@@ -39,6 +40,9 @@ class Reading:
     before: tuple[Disturbance, ...]
     there: tuple[Disturbance, ...]
     back: tuple[Disturbance, ...]
+    #: Longest silence after the fault, and after the heal (lvslab.timeline.outage).
+    silence: Outage | None
+    silence_back: Outage | None
     by_result: Mapping[str, int]
     #: Good answers by real server (name).
     shares: Mapping[str, int]
@@ -82,13 +86,13 @@ class FaultResult:
 
     @property
     def outage(self) -> Outage | None:
-        """The longest outage after the fault, of any target; None: no request failed."""
-        return _longest(d for r in self.readings for d in r.there)
+        """The longest outage after the fault, of any target; None: answered all along."""
+        return _longest(self.readings)
 
     @property
     def outage_back(self) -> Outage | None:
         """The longest outage after the heal (the second outage)."""
-        return _longest(d for r in self.readings for d in r.back)
+        return _longest(self.readings, back=True)
 
     @property
     def disturbance(self) -> Disturbance | None:
@@ -128,8 +132,7 @@ def analyse(run: Run, events: Iterable[Event]) -> FaultResult:
     heal_t = _moment(ordered, "fault.healed", run)
     since = run.recorded_from if fault_t is None else fault_t
     readings = _readings(run, probe_results(ordered), since, heal_t)
-    there = _longest(d for r in readings for d in r.there)
-    back = _longest(d for r in readings for d in r.back)
+    there, back = _longest(readings), _longest(readings, back=True)
     flaws = [*run.flaws, *_flaws(ordered, readings)]
     if fault_t is None:
         flaws.append("the fault was not seen being injected")
@@ -192,6 +195,8 @@ def _readings(
                 tuple(before),
                 tuple(there),
                 tuple(back),
+                silence(mine, interval, fault_t, heal_t),
+                None if heal_t is None else silence(mine, interval, heal_t, None),
                 by_result(mine),
                 by_name,
                 max_late,
@@ -235,7 +240,7 @@ def _judge(
     elif quantity == "removal":
         measured, resolution = _removal(run, readings, found, since)
     else:
-        measured, resolution = _outage(readings, found)
+        measured, resolution = _outage(readings, back=back)
     if promise is None:
         return Verdict("no-bound", measured, resolution, tuple(flaws))
     if flaws:
@@ -251,7 +256,8 @@ def _judge(
     # are what a healthy probe always has.
     interval = max((r.interval for r in readings), default=0.0)
     servers = max(run.targets.values(), default=1) if quantity == "removal" else 1
-    if resolution > max(2 * servers * interval, (promise.upper - promise.lower) / 2):
+    coarse = max(2 * servers * interval, (promise.upper - promise.lower) / 2, run.allowance / 2)
+    if resolution > coarse:
         reason = (
             f"the probe's own schedule was late: the reading is good to "
             f"{resolution:.3f} s only, which cannot tell"
@@ -271,10 +277,8 @@ def _judge(
 _NOUN = {"outage": "recovery", "takeover": "takeover", "removal": "removal from the tables"}
 
 
-def _outage(
-    readings: Sequence[Reading], found: Sequence[Disturbance]
-) -> tuple[float | None, float]:
-    longest = _longest(found)
+def _outage(readings: Sequence[Reading], *, back: bool) -> tuple[float | None, float]:
+    longest = _longest(readings, back=back)
     if longest is not None:
         return longest.seconds, longest.resolution
     # Nothing failed: shorter than what the probe's widest gap could have hidden.
@@ -322,12 +326,13 @@ def removal_times(result: FaultResult) -> dict[str, float]:
     return times
 
 
-def _longest(found: Iterable[Disturbance]) -> Outage | None:
-    return max(
-        (d.longest for d in found),
-        key=lambda o: (o.seconds is None, o.seconds or 0.0),
-        default=None,
-    )
+def _longest(readings: Iterable[Reading], *, back: bool = False) -> Outage | None:
+    found: list[Outage] = []
+    for reading in readings:
+        found += [d.longest for d in (reading.back if back else reading.there)]
+        quiet = reading.silence_back if back else reading.silence
+        found += [quiet] if quiet is not None else []
+    return max(found, key=lambda o: (o.seconds is None, o.seconds or 0.0), default=None)
 
 
 def _moment(events: Iterable[Event], kind: str, run: Run) -> float | None:

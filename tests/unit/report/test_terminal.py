@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lvslab.report.terminal import closing, line
+from lvslab.report.terminal import Teller, closing, line
 from lvslab.timeline.events import Event
 from lvslab.timeline.result import analyse
 
@@ -103,3 +103,36 @@ def test_a_verdict_that_is_not_within_says_why() -> None:
     assert "verdict      OUTSIDE: measured not seen: no recovery within 15.000 s" in out
     early = "\n".join(closing(analyse(replace(run, flaws=("it broke",)), events)))
     assert "verdict      INCONCLUSIVE: measured 3.400 s ± 0.020 s: it broke" in early
+
+
+def test_the_teller_holds_what_came_before_the_fault_was_known_and_tells_it_in_order() -> None:
+    teller = Teller()
+    assert teller.tell(vip(90.0, "lvs1", added=True)) == []
+    assert teller.tell(vip(105.003, "lvs1", added=False)) == []
+    told = teller.tell(stories.fault(105.0))
+    assert [text.split(None, 3)[3] for text in told] == [
+        "FAULT link-down",
+        "VIP 172.20.1.100 off",
+    ]
+    assert teller.tell(vip(108.0, "lvs2", added=True)) == [
+        "   +3.000 s  lvs2     VIP 172.20.1.100 on"
+    ]
+
+
+def test_an_announcement_is_told_once() -> None:
+    teller = Teller()
+    teller.tell(stories.fault(105.0))
+
+    def garp(t: float) -> list[str]:
+        return teller.tell(
+            event(t, "lvs2", "arp.gratuitous", address="1.2.3.4", mac="02:01", dir="out")
+        )
+
+    assert [len(garp(t)) for t in (108.0, 108.001, 108.002, 113.0)] == [1, 0, 0, 1]
+
+
+def test_no_lesson_where_there_was_nothing_to_learn_it_from() -> None:
+    run, events = stories.failover()
+    calm = [e for e in events if e.kind in ("fault.injected", "lab.initial")]
+    result = analyse(replace(run, node="lvs2"), [*calm, *as_events(stories.served())])
+    assert not any("table" in text for text in closing(result))

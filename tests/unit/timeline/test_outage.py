@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lvslab.timeline.events import ProbeResult
@@ -14,6 +14,7 @@ from lvslab.timeline.outage import (
     interval_of,
     outages,
     shares,
+    silence,
     starvation,
 )
 
@@ -60,6 +61,7 @@ def test_reads_any_blackout_to_within_one_interval(
     assert abs(outage.seconds - length) <= outage.resolution + 1e-9
 
 
+@settings(max_examples=40)
 @given(
     begin=st.floats(1.0, 2.0),
     length=st.floats(0.3, 3.0),
@@ -178,3 +180,46 @@ def test_interval_is_that_of_the_schedule_even_with_a_hole() -> None:
     results = probe(lambda s, t: True, count=100)
     assert interval_of(results[:30] + results[50:], 1.0) == pytest.approx(I)
     assert interval_of(results[:1], 1.0) == 1.0
+
+
+def retransmitted(
+    begin: float, end: float, delays: tuple[float, ...] = (0.2, 0.6)
+) -> list[ProbeResult]:
+    """What starts in the dark is answered by the first retransmission after it."""
+    results = []
+    for r in probe(lambda s, t: True, count=300):
+        if begin <= r.start < end:
+            later = [r.start + d for d in delays if r.start + d >= end]
+            if later:
+                r = replace(r, end=later[0] + 0.001)
+            else:
+                r = replace(r, result="timeout", server=None, end=r.start + 1.0)
+        results.append(r)
+    return results
+
+
+def test_a_silence_without_a_failure_is_seen() -> None:
+    results = retransmitted(2.0, 2.6, (0.2, 0.6, 0.8))
+    assert all(r.good for r in results)
+    assert outages(results, I) == []
+    quiet = silence(results, I, since=2.0, until=None)
+    assert quiet is not None
+    assert quiet.seconds == pytest.approx(0.6, abs=I)
+    assert quiet.failed == 0
+
+
+def test_a_silence_among_failures_is_the_whole_of_it() -> None:
+    results = retransmitted(2.0, 2.8)
+    assert not all(r.good for r in results)
+    quiet = silence(results, I, since=2.0, until=None)
+    assert quiet is not None
+    assert quiet.seconds == pytest.approx(0.8, abs=I)
+
+
+def test_short_waits_and_those_before_or_after_are_no_silence() -> None:
+    assert silence(probe(lambda s, t: True, count=300), I, 0.0, None) is None
+    assert silence(retransmitted(2.0, 2.05, (0.1,)), I, 0.0, None) is None
+    results = retransmitted(2.0, 2.6, (0.2, 0.6, 0.8))
+    assert silence(results, I, since=3.0, until=None) is None
+    assert silence(results, I, since=0.0, until=1.5) is None
+    assert silence(probe(lambda s, t: t < 1.0, count=300), I, 0.0, None) is None
