@@ -23,6 +23,16 @@ class Unmet:
     what: str
 
 
+def unmet_services(statuses: Mapping[str, Status]) -> list[Unmet]:
+    """Return the services that ended; nothing starts them again by itself."""
+    return [
+        Unmet(node, f"its {service} does not run")
+        for node, status in statuses.items()
+        for service, shown in status.get("services", {}).items()
+        if not shown.get("running")
+    ]
+
+
 def unmet_holders(spec: TopologySpec, statuses: Mapping[str, Status]) -> list[Unmet]:
     """Return the VIPs that are not held by exactly one director, the one that should."""
     found: list[Unmet] = []

@@ -163,17 +163,16 @@ class _Maker:
         if action.verb == "keep":
             return self._begun(there[action.id or ""])
         with self._progress.step(f"starting {action.name}") as step:
-            if action.verb in ("create", "replace"):
+            if action.verb == "start":
+                node = self._begun(there[action.id or ""])
+                if node.container.status == "paused":
+                    with asking(f"unpausing {action.name}"):
+                        node.container.unpause()
+                    return node
+            else:
                 step.note("creating its container")
                 found = make.make_container(self._client, planned, images[planned.debian])
-            else:
-                found = there[action.id or ""]
-            node = self._begun(found)
-            if found.state == "paused":
-                with asking(f"unpausing {action.name}"):
-                    node.container.unpause()
-                return node
-            if action.verb != "start":
+                node = self._begun(found)
                 step.note("putting its files in")
                 make.put_files(self._client, found.id, planned)
             step.note("starting it")

@@ -11,7 +11,7 @@ from lvslab.errors import ConflictError
 from lvslab.lab.inventory import FoundContainer, FoundNetwork, Inventory
 from lvslab.plan.model import NetworkPlan, NodePlan, Plan
 
-Verb = Literal["keep", "create", "start", "finish", "replace", "remove"]
+Verb = Literal["keep", "create", "start", "replace", "remove"]
 
 #: Container states that end by themselves in nothing that could be used.
 _BROKEN = ("removing", "dead", "restarting")
@@ -19,18 +19,13 @@ _BROKEN = ("removing", "dead", "restarting")
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do, or to leave alone.
-
-    ``start`` is for a node that matches and does not run; ``finish`` for one that was
-    created and never started: its files may be missing.
-    """
+    """One thing to do, or to leave alone; ``start``: it matches, but does not run."""
 
     verb: Verb
     kind: Literal["network", "node"]
     name: str
     why: str
-    #: The container or network that is there (``keep``, ``start``, ``finish``, ``replace``,
-    #: ``remove``).
+    #: The container or network that is there, for every verb but ``create``.
     id: str | None = None
 
 
@@ -89,7 +84,9 @@ def _node(planned: NodePlan, found: FoundContainer | None, renewed: set[str], im
     if found.state in _BROKEN:
         return act("replace", f"its container is {found.state}")
     if found.state == "created":
-        return act("finish", "it was never started")
+        # The up that made it was killed: its files may be missing. Nor may they be put in
+        # now: the engine may still be carrying out that up's request to start it.
+        return act("replace", "it was never started")
     if found.state != "running":
         return act("start", f"its container is {found.state}")
     return act("keep", "as planned")

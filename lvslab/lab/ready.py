@@ -13,6 +13,7 @@ from lvslab.lab.conditions import (
     path_of,
     unmet_answers,
     unmet_holders,
+    unmet_services,
     unmet_tables,
 )
 from lvslab.observe.link import Subscription, with_log
@@ -82,7 +83,8 @@ class _Waiting:
             self._statuses[name] = link.wait(future, do="status", timeout=self._left() + _GRACE)
 
     def _unmet(self) -> list[Unmet]:
-        unmet = unmet_holders(self._spec, self._statuses)
+        unmet = unmet_services(self._statuses)
+        unmet += unmet_holders(self._spec, self._statuses)
         unmet += unmet_tables(self._spec, self._statuses)
         # A request before that would only tell what is known already.
         if not unmet and unmet_answers(self._spec, self._answered):
@@ -139,7 +141,7 @@ class _Waiting:
         what = f"not ready after {self._timeout:.0f} s: {first.what}{others}"
         what += f" ({seen})" if seen else ""
         faults = self._faults()
-        fix = "lvslab status shows all conditions; lvslab up goes on waiting"
+        fix = "lvslab status shows more; lvslab up waits on, after lvslab teardown it starts anew"
         if faults:
             fix = f"injected and not healed: {faults}; lvslab heal undoes it, then lvslab up"
         return NotReadyError(
