@@ -45,13 +45,24 @@ def fork(work: Callable[[int, int], None]) -> tuple[int, int, int]:
         # The agent's own descriptors: held here, its pipes would never be seen to close.
         os.dup2(out, 3) if out != 3 else None
         os.dup2(control, 4) if control != 4 else None
-        os.closerange(5, os.sysconf("SC_OPEN_MAX"))
+        _close_from(5)
         work(3, 4)
         code = 0
     finally:
         if sys.exc_info()[0] is not None:
             sys.excepthook(*sys.exc_info())
         os._exit(code)
+
+
+def _close_from(lowest: int) -> None:
+    # Not closerange() up to the limit: in a container that can be 2^30 descriptors, and an
+    # older engine's seccomp profile lets no close_range(2) through.
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) >= lowest:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue  # the listing's own
 
 
 class Output:

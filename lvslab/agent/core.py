@@ -54,7 +54,10 @@ class Agent:
         self._out = Out(1, spec["node"], self._want_write)
         emit = self._out.event
         self._supervisor = services.Supervisor(spec.get("services", []), self._service_event)
-        self._monitor = Monitor(spec.get("vips", []), emit)
+        self._monitor = Monitor(spec.get("vips", []), self._kernel_event)
+        #: VIPs that came and gratuitous ARPs that left in this round of the loop.
+        self._came: list[tuple[float, dict[str, Any]]] = []
+        self._announced: list[tuple[float, str]] = []
         self._sniffer: Sniffer | None = None
         self._watch_timer = 0
         self._vrrp: dict[str, dict[str, Any]] = {}
@@ -184,6 +187,30 @@ class Agent:
     def _packet_event(self, ev: str, t: float, fields: Fields) -> None:
         droppable = ev == "vrrp.advert" and fields["priority"] != 0
         self._out.event(ev, t, droppable=droppable, **fields)
+        if ev == "arp.gratuitous" and fields["dir"] == "out":
+            self._announced.append((t, fields["address"]))
+            self._loop.defer(self._release)
+
+    def _kernel_event(self, ev: str, t: float | None = None, **fields: Any) -> None:
+        if ev == "addr.add" and t is not None and fields["vip"]:
+            self._came.append((t, fields))
+            self._loop.defer(self._release)
+        else:
+            self._out.event(ev, t, **fields)
+
+    def _release(self) -> None:
+        """Report the VIPs that came.
+
+        netlink has no time stamps: the time is that of the read, which on a busy processor is
+        milliseconds late. But a VIP is there before it is announced, and packets do have one.
+        """
+        for t, fields in self._came:
+            announced = [
+                sent for sent, ip in self._announced if fields["address"].startswith(ip + "/")
+            ]
+            self._out.event("addr.add", min([t, *announced]), **fields)
+        self._came.clear()
+        self._announced.clear()
 
     # --- commands -----------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ class Loop:
         self._live: set[int] = set()
         self._next_timer = 0
         self._tasks: list[tuple[Task, Until]] = []
+        self._deferred: list[Callable[[], None]] = []
         self._running = True
 
     def add(self, fd: int, handler: Callable[[int], None], events: int = select.EPOLLIN) -> bool:
@@ -81,6 +82,10 @@ class Loop:
         """Cancel a timer; one that has fired or was cancelled is no error."""
         self._live.discard(timer)
 
+    def defer(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once every descriptor that is ready now was read."""
+        self._deferred.append(callback)
+
     def spawn(self, task: Task) -> None:
         """Run a task; it must handle its own errors."""
         self._step(task, None)
@@ -96,6 +101,9 @@ class Loop:
                 handler = self._handlers.get(fd)
                 if handler is not None:
                     handler(events)
+            deferred, self._deferred = self._deferred, []
+            for callback in deferred:
+                callback()
             self._fire()
             self._wake()
 

@@ -33,6 +33,10 @@ _LD_H, _LD_W, _LD_B, _LD_B_IND = 0x28, 0x20, 0x30, 0x50
 _LDX_IHL, _JEQ, _JEQ_X, _RET, _TAX = 0xB1, 0x15, 0x1D, 0x06, 0x07
 #: A kernel time stamp older than this was taken before the wall clock was set: not used.
 _MAX_AGE = 5.0
+#: Seconds between two readings of a clock that count as one moment, and attempts at that: in
+#: between the agent can lose the processor.
+_SAME_MOMENT = 2e-5
+_READINGS = 4
 
 
 def program(*, every_advert: bool) -> list[tuple[int, int, int, int]]:
@@ -130,11 +134,25 @@ def _stamp(ancillary: list[tuple[int, int, bytes]]) -> float:
     The kernel stamps with the wall clock, which can be set at any time; it is only used for
     the packet's age, and only where that is plausible.
     """
-    t = now()
+    t, wall = _both_clocks()
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= 16:
             seconds, nanoseconds = struct.unpack_from("@qq", data)
-            age: float = time.time() - (seconds + nanoseconds / 1e9)
+            age: float = wall - (seconds + nanoseconds / 1e9)
             if 0 <= age <= _MAX_AGE:
                 return t - age
     return t
+
+
+def _both_clocks() -> tuple[float, float]:
+    """Return CLOCK_MONOTONIC and the wall clock, read in the same moment."""
+    readings = []
+    for _ in range(_READINGS):
+        before = now()
+        wall = time.time()
+        after = now()
+        readings.append((after - before, after, wall))
+        if after - before < _SAME_MOMENT:
+            break
+    _, t, wall = min(readings)
+    return t, wall

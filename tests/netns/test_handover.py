@@ -61,6 +61,7 @@ def check_takeover(nodes: Pair, run: Run, bound: tuple[float, float]) -> None:
     added = nodes.lvs2.event("addr.add", since=run.mark2, vip=True)
     garp = nodes.lvs2.event("arp.gratuitous", since=run.mark2, dir="out", address=VIP)
     assert added["address"] == f"{VIP}/32"
+    assert added["t"] <= garp["t"]
     assert garp["mac"] == nodes.lvs2.do("status")["links"]["eth0"]["mac"]
     assert nodes.lvs2.do("status")["holds"] == [VIP]
     nodes.client.event("neigh", since=run.mark3, address=VIP, mac=garp["mac"])

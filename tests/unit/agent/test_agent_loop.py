@@ -16,6 +16,8 @@ from lvslab.agent.services import Supervisor
 from lvslab.agent.state import sysctl_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lvslab.agent.loop import Task
 
 
@@ -161,3 +163,27 @@ def test_stale_pid_files_go_and_nothing_else(tmp_path: Path) -> None:
         (tmp_path / name).write_text("5\n")
     remove_stale_pid_files(str(tmp_path))
     assert [path.name for path in tmp_path.rglob("*.*")] == ["keep.txt"]
+
+
+def test_deferred_work_waits_for_every_ready_descriptor() -> None:
+    loop, seen = Loop(), []
+    pipes = [os.pipe() for _ in range(2)]
+
+    def reader(name: str) -> Callable[[int], None]:
+        def read(_events: int) -> None:
+            seen.append(name)
+            loop.defer(lambda: seen.append(f"after {name}"))
+            if len(seen) > 1:
+                loop.stop()
+
+        return read
+
+    for (read_end, write_end), name in zip(pipes, "ab", strict=True):
+        loop.add(read_end, reader(name))
+        os.write(write_end, b"x")
+    loop.run()
+    assert sorted(seen[:2]) == ["a", "b"]
+    assert sorted(seen[2:]) == ["after a", "after b"]
+    for pair in pipes:
+        for fd in pair:
+            os.close(fd)
