@@ -4,12 +4,13 @@
 #   debian-deps.sh python   python3 with venv, if this machine's python3 cannot make one
 #   debian-deps.sh engine   what builds and runs the embedded engine
 #
-# As root it installs what is missing (no questions, no service is started); as anyone else it
-# prints the command that does and ends with 1. Nothing missing: says nothing, ends with 0.
+# As root it installs what is missing, without questions; as anyone else it prints the command
+# that does and ends with 1. Nothing missing: says nothing, ends with 0.
 set -eu
 
-ENGINE="mmdebstrap qemu-system-x86 qemu-utils e2fsprogs docker.io iptables openssh-client
-        busybox-static cpio debian-archive-keyring iproute2 uidmap ca-certificates"
+# QEMU, the kernel and Docker are not among them: the engine is built from packages of its own,
+# in its own folder. None of these starts a service.
+ENGINE="mmdebstrap openssh-client uidmap util-linux debian-archive-keyring ca-certificates"
 
 missing() {
     for package in "$@"; do
@@ -31,7 +32,7 @@ engine)
 esac
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    if [ "$1" = engine ] && command -v qemu-system-x86_64 >/dev/null; then exit 0; fi
+    if [ "$1" = engine ] && command -v mmdebstrap >/dev/null; then exit 0; fi
     echo "This is not Debian: install the equivalents of these packages:" >&2
     echo "   " $wanted >&2
     exit 1
@@ -45,23 +46,6 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "These Debian packages are missing. Install them with:" >&2
     echo "    sudo apt-get install --no-install-recommends $needed" >&2
     exit 1
-fi
-
-# docker.io's postinst would start a dockerd that nobody asked for: forbid it for so long.
-policy=/usr/sbin/policy-rc.d
-saved=
-restore() {
-    if [ -n "$saved" ]; then mv -f "$saved" "$policy"; else rm -f "$policy"; fi
-}
-if [ "$1" = engine ]; then
-    if [ -e "$policy" ]; then
-        saved=$policy.lvslab-saved
-        mv -f "$policy" "$saved"
-    fi
-    trap restore EXIT
-    trap 'exit 130' INT TERM HUP
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
 fi
 
 export DEBIAN_FRONTEND=noninteractive

@@ -26,8 +26,10 @@ class Output:
     meant for people is dropped. Warnings and errors go to stderr either way.
     """
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
+        #: Whether what is meant for people is shown on stdout.
+        self.tells = not (as_json or quiet)
         width = None if sys.stdout.isatty() else PIPE_WIDTH
         self.console = Console(width=width, highlight=False, soft_wrap=False)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -45,8 +47,12 @@ class Output:
 
     def text(self, markup: str = "") -> None:
         """Write a line of rich markup; nothing with ``--json``."""
-        if not self.as_json:
+        if self.tells:
             self.console.print(markup, soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        """Write a line as it is, without markup; nothing with ``--json``."""
+        self.text(escape(text))
 
     def raw(self, text: str) -> None:
         """Write text exactly as it is (file contents, schema), with or without ``--json``."""
@@ -54,14 +60,14 @@ class Output:
 
     def show(self, renderable: RenderableType) -> None:
         """Write a table, panel or tree; nothing with ``--json``."""
-        if not self.as_json:
+        if self.tells:
             self.console.print(renderable)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = ""
     ) -> None:
         """Write a plain table. Cells are shown as they are: no markup is read in them."""
-        if self.as_json:
+        if not self.tells:
             return
         table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
         for row in rows:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from lvslab.cli import record
 from lvslab.cli.output import Output
 from lvslab.cli.progress import for_terminal
-from lvslab.errors import LvslabError, NotFoundError
-
-if TYPE_CHECKING:
-    from lvslab.engine.base import Engine
+from lvslab.errors import LvslabError
 
 
 class EngineChoice(StrEnum):
@@ -40,29 +34,14 @@ class Session:
         lab: str | None = None,
         verbose: bool = False,
         as_json: bool = False,
+        quiet: bool = False,
     ) -> None:
+        """``quiet``: nothing on stdout at all (a verb within a verb that gives JSON)."""
         self.choice = engine
         self.named_lab = lab
         self.verbose = verbose
-        self.out = Output(as_json=as_json)
+        self.out = Output(as_json=as_json, quiet=quiet)
         self.progress = for_terminal(self.out.err, verbose=verbose)
-
-    def lab_name(self) -> str:
-        """Return the lab that is meant: the one named, or the only one there is.
-
-        Raises NotFoundError when there is none, AmbiguousLabError when there are several.
-        """
-        if self.named_lab:
-            return self.named_lab
-        known = record.load_all()
-        if len(known) == 1:
-            return next(iter(known))
-        if not known:
-            raise NotFoundError("no lab is up", fix="bring one up with: lvslab up")
-        names = ", ".join(known)
-        raise AmbiguousLabError(
-            f"there are {len(known)} labs: {names}", fix="say which with --lab NAME or LVSLAB_LAB"
-        )
 
     def choice_for(self, lab: str) -> EngineChoice:
         """Return the engine to look for a lab on: an explicit one, else where it was made."""
@@ -72,18 +51,3 @@ class Session:
         if known and known.engine in set(EngineChoice):
             return EngineChoice(known.engine)
         return EngineChoice.auto
-
-    @contextmanager
-    def engine(self, lab: str | None) -> Iterator[Engine]:
-        """Open the engine of a lab (None: a plain one) and close it at the end.
-
-        Raises EngineError when there is none, saying why and what to do.
-        """
-        from lvslab.engine import open_engine
-
-        choice = self.choice_for(lab) if lab else self.choice
-        engine = open_engine(choice.value, lab, progress=self.progress)
-        try:
-            yield engine
-        finally:
-            engine.close()

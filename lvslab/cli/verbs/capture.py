@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from lvslab.cli import stream
 from lvslab.cli.duration import DurationOption
-from lvslab.cli.nodes import Node, opened
+from lvslab.cli.labs import opened, running
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LOOK, verb
 from lvslab.cli.verbs.exec import NodeArgument
 from lvslab.errors import LabError, LvslabError
+
+if TYPE_CHECKING:
+    from docker.api import APIClient
+
+    from lvslab.lab import Node
 
 # tcpdump must end when we do, however we do (kill -9 included): our end of its stdin closes
 # then, and that is what ends it. SIGINT would be ignored: sh gives that to background jobs.
@@ -59,18 +64,25 @@ def capture(
         )
     how = ["-U", "-w", "-"] if write else ["-l", "-nn", "-e"]
     argv = ["tcpdump", *how, "-Z", "root", "-i", interface, *([filter_] if filter_ else [])]
-    with opened(s, node) as at:
+    with opened(s) as lab:
+        at, api = running(lab, node), lab.engine.client.api
         if not write:
-            _run(at, argv, None, for_)
+            _run(api, at, argv, None, for_)
         elif write == "-":
-            _run(at, argv, sys.stdout.buffer, for_)
+            _run(api, at, argv, sys.stdout.buffer, for_)
         else:
             with _open(Path(write)) as file:
-                _run(at, argv, file, for_)
+                _run(api, at, argv, file, for_)
             s.out.next(f"wireshark {write}")
 
 
-def _run(at: Node, argv: list[str], target: BinaryIO | None, seconds: float | None) -> None:
+def _run(
+    api: APIClient,
+    at: Node,
+    argv: list[str],
+    target: BinaryIO | None,
+    seconds: float | None,
+) -> None:
     def deliver(which: int, data: bytes) -> None:
         if which == stream.STDERR or target is None:
             stream.write_through(which, data)
@@ -79,8 +91,8 @@ def _run(at: Node, argv: list[str], target: BinaryIO | None, seconds: float | No
             target.flush()
 
     code = stream.run(
-        at.engine.client.api,
-        at.id,
+        api,
+        str(at.container.id),
         ["/bin/sh", "-c", UNTIL_STDIN_ENDS, "capture", *argv],
         on_output=deliver,
         until_interrupt=True,

@@ -52,9 +52,8 @@ def build(
     from lvslab.engine.embedded.manager import Manager
 
     tools, disk = Manager(s.progress).build(debian, rebuild=rebuild)
-    entry = disk.entry
-    s.out.data({"disk": entry.path, "bytes": entry.size(), "qemu": tools.qemu_version})
-    s.out.text(f"{entry.path} ({_size(entry.size())}), QEMU {tools.qemu_version}")
+    s.out.data({"disk": disk.folder, "qemu": tools.qemu_version})
+    s.out.text(f"{disk.folder}, QEMU {tools.qemu_version}")
     s.out.next("lvslab up", "lvslab engine start")
 
 
@@ -78,7 +77,7 @@ def list_(s: Session) -> None:
         s.out.table(("MACHINE", "STATE", "PID", "MEMORY", "FOLDER"), rows)
     else:
         s.out.text("no machine")
-    if entries and not s.out.as_json:
+    if entries and s.out.tells:
         s.out.text()
         s.out.table(
             ("CACHED", "OF", "SIZE", "FOLDER"),
@@ -142,7 +141,7 @@ def env(s: Session, name: NameArgument = PLAIN) -> None:
         )
     engine.close()
     s.out.data({"DOCKER_HOST": engine.docker_host})
-    if not s.out.as_json:
+    if s.out.tells:
         # A DOCKER_CONTEXT beside it only makes docker warn.
         s.out.raw(f"export DOCKER_HOST='{engine.docker_host}'; unset DOCKER_CONTEXT")
 

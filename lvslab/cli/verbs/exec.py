@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lvslab.cli import complete, stream
-from lvslab.cli.nodes import opened
+from lvslab.cli.labs import opened, running
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LOOK, verb
 from lvslab.errors import LvslabError
@@ -34,9 +34,10 @@ def exec_(
 
     What is piped in reaches the command. Put -- before it if it has options.
     """
-    with opened(s, node) as at:
+    with opened(s) as lab:
+        at = running(lab, node).container
         stdin = sys.stdin.fileno() if sys.stdin else None
-        return stream.run(at.engine.client.api, at.id, command, stdin=stdin)
+        return stream.run(lab.engine.client.api, str(at.id), command, stdin=stdin)
 
 
 @verb(panel=LOOK, order=20)
@@ -46,6 +47,7 @@ def shell(s: Session, node: NodeArgument) -> int:
         raise NotATerminalError(
             "shell needs a terminal", fix="to run a command: lvslab exec NODE -- CMD"
         )
-    with opened(s, node) as at:
+    with opened(s) as lab:
+        at = running(lab, node).container
         argv = ["/bin/sh", "-c", "command -v bash >/dev/null && exec bash -l; exec sh"]
-        return stream.run_terminal(at.engine.client.api, at.id, argv)
+        return stream.run_terminal(lab.engine.client.api, str(at.id), argv)

@@ -42,6 +42,6 @@ def init(
         raise InitError(
             f"cannot be written: {error.strerror}", where=str(file), fix="give another file"
         ) from error
-    s.out.text(f"wrote {file}")
+    s.out.line(f"wrote {file}")
     argument = "" if file == HERE else f" {file}"
     s.out.next(f"lvslab plan{argument}", f"lvslab up{argument}")

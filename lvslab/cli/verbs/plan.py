@@ -23,7 +23,7 @@ def plan(
     chosen = choose(topology, lab=s.named_lab)
     made = plan_of(chosen.spec)
     s.out.data(plan_dict(made, files=files))
-    s.out.text(f"lab [bold]{made.lab}[/] from {chosen.title}, plan {made.digest[:12]}")
+    s.out.line(f"lab {made.lab} from {chosen.title}, plan {made.digest[:12]}")
     for network in made.networks:
         s.out.text(f"network {network.name}: {network.subnet}, gateway {network.gateway}")
         for name, address in network.reserved:
@@ -43,7 +43,7 @@ def plan(
             for n in made.nodes
         ),
     )
-    if files and not s.out.as_json:
+    if files and s.out.tells:
         for node in made.nodes:
             for file in node.files:
                 if not file.path.startswith("/opt/"):  # The agent's own code is no news.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lvslab.cli.nodes import find, spec_of
+from lvslab.cli.labs import a_client, opened
 from lvslab.cli.session import Session
 from lvslab.cli.target import VipOption, virtual_server
 from lvslab.cli.verb import LOOK, verb
@@ -40,15 +40,20 @@ def proxy(
                 "error": one.error,
             }
         )
-        if not s.out.as_json:
+        if s.out.tells:
             s.out.raw(f"{one.request}  {one.status or one.error}  {one.seconds:.2f} s")
 
-    lab = s.lab_name()
-    with s.engine(lab) as engine:
-        vs = virtual_server(spec_of(engine, lab), vip)
-        client = find(engine, lab, None, role="client")
+    with opened(s) as lab:
+        vs = virtual_server(lab.spec, vip)
+        client = a_client(lab)
         try:
-            server = Relay(port, engine.client.api, client.id, (str(vs.vip), vs.port), served)
+            server = Relay(
+                port,
+                lab.engine.client.api,
+                str(client.container.id),
+                (str(vs.vip), vs.port),
+                served,
+            )
         except OSError as error:
             raise PortError(
                 f"cannot listen on 127.0.0.1:{port}: {error.strerror}",
@@ -56,8 +61,8 @@ def proxy(
             ) from error
         with server:
             url = f"http://127.0.0.1:{server.server_address[1]}/"
-            s.out.stream({"event": "listening", "url": url, "vip": vs.key, "lab": lab})
-            s.out.text(f"[bold]{url}[/] is {vs.key} of lab {lab}, as {client.name} sees it")
+            s.out.stream({"event": "listening", "url": url, "vip": vs.key, "lab": lab.name})
+            s.out.text(f"[bold]{url}[/] is {vs.key} of lab {lab.name}, as {client.name} sees it")
             s.out.next("open it and reload a few times", "Ctrl-C to end")
             try:
                 server.serve_forever()

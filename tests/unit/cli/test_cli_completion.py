@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from lvslab.cli import record
+from lvslab.cli.labs import lab_name
 from lvslab.cli.record import Record
 from lvslab.cli.session import AmbiguousLabError, EngineChoice, Session
 from lvslab.errors import NotFoundError
@@ -35,15 +36,16 @@ def test_a_damaged_record_counts_as_none(damage: str, own_state: Path) -> None:
     assert record.load_all() == {}
 
 
-def test_the_lab_is_the_one_named_or_the_only_one() -> None:
+def test_the_lab_is_the_one_named_or_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lvslab.cli.labs.there", lambda s: iter(()))
     with pytest.raises(NotFoundError, match="no lab is up"):
-        Session().lab_name()
+        lab_name(Session())
     record.save(ONE)
-    assert Session().lab_name() == "one"
+    assert lab_name(Session()) == "one"
     record.save(TWO)
     with pytest.raises(AmbiguousLabError, match="one, two"):
-        Session().lab_name()
-    assert Session(lab="two").lab_name() == "two"
+        lab_name(Session())
+    assert lab_name(Session(lab="two")) == "two"
 
 
 def test_a_lab_is_looked_for_where_it_was_made_unless_told() -> None:

@@ -1,0 +1,105 @@
+"""From the command line to a lab on its engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lvslab.cli import record
+from lvslab.cli.session import AmbiguousLabError, Session
+from lvslab.errors import LabError, NotFoundError
+
+if TYPE_CHECKING:
+    from lvslab.engine.base import Engine
+    from lvslab.lab import Lab, LabSummary, Node
+    from lvslab.topology.spec import TopologySpec
+
+
+def lab_name(s: Session) -> str:
+    """Return the lab that is meant: the one named, or the only one there is.
+
+    Raises NotFoundError when there is none, AmbiguousLabError when there are several.
+    """
+    if s.named_lab:
+        return s.named_lab
+    # What this user brought up is known without asking; else somebody's may be there.
+    known = sorted(record.load_all()) or sorted({one.name for one, _ in there(s)})
+    if len(known) == 1:
+        return known[0]
+    if not known:
+        raise NotFoundError("no lab is up", fix="bring one up with: lvslab up")
+    raise AmbiguousLabError(
+        f"there are {len(known)} labs: {', '.join(known)}",
+        fix="say which with --lab NAME or LVSLAB_LAB",
+    )
+
+
+def there(s: Session) -> Iterator[tuple[LabSummary, str]]:
+    """Yield every lab on every engine that answers, with the engine's kind."""
+    from lvslab.engine.select import running_engines
+    from lvslab.lab import Lab
+
+    for _, engine in running_engines(s.choice.value, progress=s.progress):
+        try:
+            for one in Lab.list_all(engine):
+                yield one, engine.kind
+        finally:
+            engine.close()
+
+
+@contextmanager
+def on_engine(s: Session, lab: str) -> Iterator[Engine]:
+    """Open the engine that a lab is on, and close it at the end.
+
+    Raises NotFoundError when none has it, EngineError when its machine was killed.
+    """
+    from lvslab.engine.select import open_engine
+
+    engine = open_engine(s.choice_for(lab).value, lab, progress=s.progress)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextmanager
+def opened(s: Session) -> Iterator[Lab]:
+    """Open the lab that is meant, and detach from it at the end.
+
+    Raises NotFoundError, AmbiguousLabError, EngineError.
+    """
+    from lvslab.lab import Lab
+
+    name = lab_name(s)
+    with on_engine(s, name) as engine, Lab.find(engine, name) as lab:
+        yield lab
+
+
+def running(lab: Lab, name: str) -> Node:
+    """Return a node that runs. Raises NotFoundError, LabError."""
+    node = lab.node(name)
+    state = node.state()
+    if state != "running":
+        raise LabError(
+            f"does not run: it is {state}",
+            where=name,
+            fix=f"lvslab heal {name}, or lvslab up, starts it again",
+        )
+    return node
+
+
+def a_client(lab: Lab) -> Node:
+    """Return the first client. Raises NotFoundError, LabError."""
+    if not lab.clients:
+        raise NotFoundError(f"lab {lab.name} has no client", fix="give its topology one")
+    return running(lab, lab.clients[0].name)
+
+
+def remember(spec: TopologySpec, engine: Engine, topology: str) -> None:
+    """Record a lab for the next command and for completion."""
+    nodes = {n.name: "director" for n in spec.directors}
+    nodes |= {n.name: "real-server" for n in spec.real_servers}
+    nodes |= {n.name: "client" for n in spec.clients}
+    host = engine.info().docker_host
+    record.save(record.Record(spec.name, engine.kind, host, topology, nodes))

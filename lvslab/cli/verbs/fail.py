@@ -1,0 +1,112 @@
+"""``lvslab fail`` and ``lvslab heal``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lvslab.cli import complete
+from lvslab.cli.duration import DurationOption
+from lvslab.cli.labs import opened
+from lvslab.cli.session import Session
+from lvslab.cli.verb import FAULTS, verb
+from lvslab.cli.verbs.exec import NodeArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lvslab.timeline.events import Event
+    from lvslab.timeline.result import FaultResult
+
+
+@verb(panel=FAULTS, json=True, order=10)
+def fail(
+    s: Session,
+    node: NodeArgument,
+    fault: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FAULT]",
+            autocompletion=complete.faults,
+            help="What to do to it (default: link-down, or httpd-stop).",
+            show_default=False,
+        ),
+    ] = None,
+    for_: DurationOption = None,
+    no_watch: Annotated[
+        bool, typer.Option("--no-watch", help="Only inject: no probe, no figures.")
+    ] = False,
+) -> int:
+    """Break a node, watch from the client, and measure the outage against its bound.
+
+    With --for it is healed after so long, and the way back is watched too.
+    """
+    from lvslab.observe.session import inject_only, run_fault
+    from lvslab.report.json import to_dict
+    from lvslab.report.terminal import closing
+
+    if no_watch and for_ is not None:
+        raise typer.BadParameter("--for watches the way back: not with --no-watch")
+    with opened(s) as lab:
+        if no_watch:
+            chosen = inject_only(lab, node, fault)
+            s.out.data({"node": node, "fault": chosen.name})
+            s.out.text(f"{chosen.name} is in {node}")
+        else:
+            s.out.text(f"[dim]{lab.name}: waiting until all is steady, then a random moment[/]")
+            result = run_fault(lab, node, fault, hold=for_, on_event=teller(s))
+            s.out.data(to_dict(result))
+            if s.out.tells:
+                s.out.raw("\n" + "\n".join(closing(result)))
+    if for_ is None:
+        s.out.next(f"lvslab heal {node}", "lvslab status")
+    else:
+        s.out.next("lvslab status", "lvslab faults")
+    return 0 if no_watch or held(result) else 1
+
+
+def teller(s: Session) -> Callable[[Event], None]:
+    """Return what prints a run's events as they come, with the time since the fault."""
+    from lvslab.report.terminal import line
+
+    fault_t: float | None = None
+
+    def tell(event: Event) -> None:
+        nonlocal fault_t
+        if event.kind == "fault.injected" and fault_t is None:
+            fault_t = event.t
+        text = line(event, fault_t)
+        if text is not None and s.out.tells:
+            s.out.raw(text)
+            s.out.console.file.flush()
+
+    return tell
+
+
+def held(result: FaultResult) -> bool:
+    """Whether every bound that there is was kept, and it could be told."""
+    verdicts = (result.verdict, result.verdict_takeover, result.verdict_back)
+    return all(v is None or v.outcome in ("within", "no-bound") for v in verdicts)
+
+
+@verb(panel=FAULTS, json=True, order=20)
+def heal(
+    s: Session,
+    node: Annotated[
+        str | None,
+        typer.Argument(metavar="[NODE]", autocompletion=complete.nodes, show_default=False),
+    ] = None,
+) -> None:
+    """Undo every fault in a node, or in all: back to exactly what was there."""
+    from lvslab.observe.healing import heal as undo
+
+    with opened(s) as lab, s.progress.step(f"healing {node or 'every node'}"):
+        done = undo(lab, node)
+    s.out.data({"healed": done})
+    for one in done:
+        what = ", ".join(one.faults) or "nothing else"
+        s.out.text(f"{one.node}: {'started again; ' if one.started else ''}healed {what}")
+    if not done:
+        s.out.text("there was nothing to heal")
+    s.out.next("lvslab status", "lvslab fail NODE [FAULT]")

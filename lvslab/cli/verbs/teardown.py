@@ -1,0 +1,73 @@
+"""``lvslab teardown``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lvslab.cli import complete, record
+from lvslab.cli.labs import lab_name, there
+from lvslab.cli.session import EngineChoice, Session
+from lvslab.cli.verb import LAB, verb
+from lvslab.errors import EngineError, NotFoundError
+
+
+@verb(panel=LAB, json=True, order=40)
+def teardown(
+    s: Session,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[LAB]", autocompletion=complete.labs, show_default=False),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every lab there is.")] = False,
+) -> None:
+    """Remove a lab and all that belongs to it; its topology file is not needed."""
+    names = _all(s) if all_ else [target or lab_name(s)]
+    removed = [name for name in names if tear_down(s, name)]
+    if not removed and not all_:
+        raise NotFoundError(f"there is no lab {names[0]!r}", fix="lvslab list shows what there is")
+    s.out.data({"removed": removed})
+    s.out.text(f"removed {', '.join(removed)}" if removed else "no lab was there")
+    s.out.next("lvslab up", "lvslab list")
+
+
+def _all(s: Session) -> list[str]:
+    from lvslab.engine.embedded.manager import Manager
+    from lvslab.engine.select import lab_of_machine
+
+    machines = Manager(s.progress).machines() if s.choice is not EngineChoice.docker else []
+    in_machines = {lab_of_machine(m.name) for m in machines}
+    elsewhere = {one.name for one, _ in there(s)} | set(record.load_all())
+    return sorted(name for name in in_machines | elsewhere if name)
+
+
+def tear_down(s: Session, lab: str) -> bool:
+    """Remove one lab from wherever it is; False when there was nothing, not even a memory."""
+    from lvslab.engine.docker_engine import DockerEngine
+    from lvslab.engine.embedded.manager import Manager
+    from lvslab.engine.select import machine_name
+    from lvslab.lab import teardown as remove
+
+    known = record.load_all().get(lab)
+    choice = s.choice_for(lab)
+    gone = False
+    if choice is not EngineChoice.docker:
+        manager = Manager(s.progress)
+        if manager.exists(machine_name(lab)):
+            with s.progress.step(f"ending the machine of lab {lab}"):
+                gone = manager.stop(machine_name(lab))
+    if choice is not EngineChoice.embedded and not gone:
+        try:
+            engine = DockerEngine.connect()
+        except EngineError:
+            # Without an engine nothing can be said of a lab that was on it.
+            if choice is EngineChoice.docker:
+                raise
+        else:
+            try:
+                gone = remove(engine, lab, progress=s.progress)
+            finally:
+                engine.close()
+    record.forget(lab)
+    return gone or known is not None

@@ -1,0 +1,152 @@
+"""``lvslab up``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from lvslab.cli import record
+from lvslab.cli.labs import remember
+from lvslab.cli.session import Session
+from lvslab.cli.topologies import Chosen, TopologyArgument, choose, plan_of
+from lvslab.cli.verb import LAB, verb
+from lvslab.errors import CancelledError, ConflictError, EngineError, NotFoundError
+
+if TYPE_CHECKING:
+    from lvslab.engine.select import Opened
+    from lvslab.lab import Changes
+    from lvslab.plan.model import Plan
+
+
+@verb(panel=LAB, json=True, order=10)
+def up(
+    s: Session,
+    topology: TopologyArgument = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+) -> None:
+    """Bring a lab up, or to what its topology says now; ready means proven."""
+    chosen = choose(topology, lab=s.named_lab)
+    if dry_run:
+        _tell_changes(s, chosen, _would_do(s, plan_of(chosen.spec)))
+        s.out.next(f"lvslab up {topology or ''}".strip())
+        return
+    bring_up(s, chosen)
+    s.out.next("lvslab status", "lvslab curl -n 10", f"lvslab fail {chosen.spec.directors[0].name}")
+
+
+def bring_up(s: Session, chosen: Chosen) -> None:
+    """Bring the lab up and say so. Raises LvslabError; Ctrl-C undoes a fresh one."""
+    from lvslab.engine.select import start_engine
+    from lvslab.lab import preview
+    from lvslab.lab import up as converge
+
+    spec, began = chosen.spec, time.monotonic()
+    plan = plan_of(spec)
+    opened = start_engine(
+        s.choice_for(spec.name).value,
+        spec.name,
+        debian=spec.debian,
+        plan=plan.digest,
+        progress=s.progress,
+    )
+    known = spec.name in record.load_all()
+    try:
+        # Before anything is made: a teardown after kill -9 must find its way here.
+        remember(spec, opened.engine, str(chosen.path))
+        changes = preview(opened.engine, plan)
+        converge(opened.engine, plan, progress=s.progress).close()
+        _save(s, opened, plan)
+    except (KeyboardInterrupt, CancelledError, ConflictError) as error:
+        if not known:
+            _forget(s, spec.name, opened)
+        if isinstance(error, KeyboardInterrupt):
+            raise CancelledError("cancelled") from error
+        raise
+    finally:
+        opened.engine.close()
+    seconds = time.monotonic() - began
+    info = record.load_all()[spec.name]
+    s.out.data(
+        {
+            "lab": spec.name,
+            "topology": chosen.path,
+            "plan": plan.digest,
+            "engine": info.engine,
+            "docker_host": info.docker_host,
+            "how": opened.how,
+            "refused": opened.refused or None,
+            "changes": changes.actions,
+            "seconds": round(seconds, 3),
+        }
+    )
+    if opened.refused:
+        s.out.text(f"[dim]your Docker engine was not taken: {escape(opened.refused)}[/]")
+    done = "was up already" if changes.nothing and opened.how in ("given", "running") else "is up"
+    s.out.text(
+        f"lab [bold]{spec.name}[/] from {escape(chosen.title)} {done}, proven ready "
+        f"({info.engine} engine, {_HOW[opened.how]}, {seconds:.1f} s)"
+    )
+
+
+_HOW = {
+    "given": "your own",
+    "running": "running already",
+    "lab": "the whole lab restored",
+    "engine": "restored",
+    "boot": "booted",
+}
+
+
+def _save(s: Session, opened: Opened, plan: Plan) -> None:
+    from lvslab.engine.embedded.engine import EmbeddedEngine
+    from lvslab.engine.embedded.manager import Manager
+
+    if opened.how not in ("engine", "boot") or not isinstance(opened.engine, EmbeddedEngine):
+        return
+    try:
+        Manager(s.progress).save_lab(opened.engine, plan.digest)
+    except EngineError as error:
+        # The lab is up all the same; only the next start is slower.
+        s.out.warn(f"the lab's state was not saved: {error.what}")
+
+
+def _forget(s: Session, lab: str, opened: Opened) -> None:
+    from lvslab.engine.embedded.manager import Manager
+    from lvslab.engine.select import machine_name
+
+    if opened.how in ("lab", "engine", "boot"):
+        opened.engine.close()
+        Manager(s.progress).stop(machine_name(lab))
+    record.forget(lab)
+
+
+def _would_do(s: Session, plan: Plan) -> Changes:
+    """Return what ``up`` would do; no engine is started to find out."""
+    from lvslab.engine.images import node_image_ref
+    from lvslab.engine.select import open_engine
+    from lvslab.lab import Changes, preview
+    from lvslab.lab.decide import decide
+    from lvslab.lab.inventory import Inventory
+
+    try:
+        engine = open_engine(s.choice_for(plan.lab).value, plan.lab, progress=s.progress)
+    except (NotFoundError, EngineError):
+        return Changes(tuple(decide(plan, Inventory(), node_image_ref)), fresh=True)
+    try:
+        return preview(engine, plan)
+    finally:
+        engine.close()
+
+
+def _tell_changes(s: Session, chosen: Chosen, changes: Changes) -> None:
+    s.out.data({"lab": chosen.spec.name, "fresh": changes.fresh, "changes": changes.actions})
+    s.out.text(f"lab [bold]{chosen.spec.name}[/] from {escape(chosen.title)}: nothing was done yet")
+    s.out.table(
+        ("DO", "WHAT", "NAME", "BECAUSE"),
+        ((a.verb, a.kind, a.name, a.why) for a in changes.actions),
+    )
