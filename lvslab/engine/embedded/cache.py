@@ -241,8 +241,16 @@ def _matches(file: Path, known: dict[str, Any], *, full: bool) -> bool:
     return bool(_sha256(file) == known["sha256"])
 
 
+_BLOCK = 1 << 18
+_ZEROS = bytes(_BLOCK)
+
+
 def _sha256(file: Path) -> str:
-    """Hash the parts of a file that are not holes, each with its offset: disks are sparse."""
+    """Hash the blocks of a file that are not all zeros, each with its offset: disks are sparse.
+
+    Holes are skipped, but never relied on: the file system may turn zeros into a hole, and
+    back, whenever it writes its cache out.
+    """
     digest = hashlib.sha256()
     with file.open("rb", buffering=0) as handle:
         end = os.fstat(handle.fileno()).st_size
@@ -254,15 +262,17 @@ def _sha256(file: Path) -> str:
                 if error.errno == errno.ENXIO:  # nothing but a hole until the end
                     break
                 raise
-            position = os.lseek(handle.fileno(), start, os.SEEK_HOLE)
+            start -= start % _BLOCK
+            stop = os.lseek(handle.fileno(), max(start, position), os.SEEK_HOLE)
             os.lseek(handle.fileno(), start, os.SEEK_SET)
-            digest.update(f"{start} {position} ".encode())
-            left = position - start
-            while left:
-                chunk = handle.read(min(left, 1 << 20))
-                if not chunk:
+            position = start
+            while position < stop:
+                block = handle.read(_BLOCK)
+                if not block:
                     break
-                digest.update(chunk)
-                left -= len(chunk)
-        digest.update(str(end).encode())
+                if block != _ZEROS[: len(block)]:
+                    digest.update(position.to_bytes(8))
+                    digest.update(block)
+                position += len(block)
+        digest.update(end.to_bytes(8))
     return digest.hexdigest()

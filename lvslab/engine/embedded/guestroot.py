@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 from lvslab.engine.embedded import initramfs
-from lvslab.engine.embedded.mmdebstrap import Mmdebstrap
+from lvslab.engine.embedded.mmdebstrap import Mmdebstrap, unpack
 from lvslab.engine.embedded.toolbox import Toolbox
 from lvslab.errors import EngineError
 
@@ -65,8 +65,7 @@ def make_guest_root(folder: Path, dest: Path) -> None:
     ]
     Mmdebstrap(RELEASE).install(PACKAGES, dest, folder / "guest.log", hooks=hooks)
     for name, archive in out.items():
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder / name, filter="data")
+        unpack(archive, folder / name)
         archive.unlink()
     own.unlink()
     next((folder / "boot").rglob("vmlinuz-*")).rename(folder / "vmlinuz")

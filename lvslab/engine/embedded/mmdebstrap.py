@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,8 +36,7 @@ class Mmdebstrap:
         """
         archive = dest.with_name(dest.name + ".tar")
         self._run(["--variant=extract", f"--include={','.join(packages)}"], archive, log)
-        with tarfile.open(archive) as tar:
-            tar.extractall(dest, filter=_plain_files)
+        unpack(archive, dest)
         archive.unlink()
 
     def install(
@@ -88,12 +86,25 @@ class Mmdebstrap:
             )
 
 
-def _plain_files(member: tarfile.TarInfo, dest: str) -> tarfile.TarInfo | None:
-    """Leave device nodes out, and every owner: an ordinary user can make neither."""
-    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
-        return None
-    # Links that point to absolute places are as Debian ships them; nothing follows them here.
-    return tarfile.tar_filter(member.replace(uid=0, gid=0, uname="", gname=""), dest)
+def unpack(archive: Path, dest: Path) -> None:
+    """Unpack an archive that mmdebstrap made; the files belong to the caller.
+
+    Device nodes, which an ordinary user cannot make, are left out. Raises EngineError.
+    """
+    dest.mkdir(parents=True, exist_ok=True)
+    argv = [
+        "tar",
+        "-x",
+        "--no-same-owner",
+        "--exclude=./dev/*",
+        "-C",
+        str(dest),
+        "-f",
+        str(archive),
+    ]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise EngineError(f"unpacking {archive.name} failed: {done.stderr.strip()[-300:]}")
 
 
 def host_sources(release: str) -> list[str]:
