@@ -1,7 +1,7 @@
 """One loop over descriptors, timers and waiting tasks. No threads, no asyncio.
 
-asyncio alone takes longer to import than the rest of the agent, and under an emulated
-processor that is a second of every start.
+asyncio takes twice as long to import as the whole agent, and under an emulated processor
+that is a second of every start.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Node:
         ):
             _run("ip", "-n", self.netns, *arguments.split())
 
-    def start(self) -> None:
+    def start(self, stdin: int = subprocess.PIPE) -> None:
         """Start the agent and wait until it says that it is ready."""
         script = (
             "mount -t tmpfs tmpfs /run && mkdir /run/keepalived && "
@@ -138,7 +138,7 @@ class Node:
                 script,
             ],
             env=environment,
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=(self.folder / "log").open("ab"),
         )
@@ -221,12 +221,15 @@ class Node:
     def send(self, do: str, **fields: Any) -> int:
         """Send a command; return its id."""
         self._ids += 1
+        self.write(json.dumps({"id": self._ids, "do": do} | fields).encode() + b"\n")
+        return self._ids
+
+    def write(self, data: bytes) -> None:
+        """Write to the agent's stdin."""
         assert self._process is not None
         assert self._process.stdin is not None
-        line = json.dumps({"id": self._ids, "do": do} | fields) + "\n"
-        self._process.stdin.write(line.encode())
+        self._process.stdin.write(data)
         self._process.stdin.flush()
-        return self._ids
 
     def ask(self, do: str, *, patience: float = 40.0, **fields: Any) -> Line:
         """Send a command and return its whole reply."""

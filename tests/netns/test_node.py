@@ -171,3 +171,23 @@ def test_the_end_of_stdin_is_not_the_end_of_the_node(node: Node) -> None:
     assert added["vip"] is False
     node.ip("link", "set", "eth0", "down")
     node.event("link", since=mark, up=False)
+
+
+def test_whoever_opens_a_fifo_next_is_heard(opened: Rig, tmp_path: Path) -> None:
+    node = opened.node("client", "172.20.1.20", role="client")
+    os.mkfifo(tmp_path / "stdin")
+    read_end = os.open(tmp_path / "stdin", os.O_RDONLY | os.O_NONBLOCK)
+    node.start(stdin=read_end)
+    os.close(read_end)
+    for ident in ("first", "second"):
+        (tmp_path / "stdin").write_text(f'{{"id": "{ident}", "do": "ping"}}\n')
+        reply = node.wait(lambda line, ident=ident: line.get("re") == ident)  # type: ignore[misc]
+        assert reply["ok"] is True
+
+
+def test_lines_that_are_no_commands_are_refused_and_no_more(node: Node) -> None:
+    mark = node.mark()
+    node.write(b"hello\n[1]\n\xc3\x28\n\n")
+    for said in ("JSONDecodeError", "a command is a JSON object", "UnicodeDecodeError"):
+        node.wait(lambda line, said=said: said in line.get("error", ""), since=mark)  # type: ignore[misc]
+    assert node.do("ping") == {}
