@@ -198,8 +198,8 @@ class Machine:
 
     def commit(self) -> None:
         """End the machine and write what it changed into the disk it was booted from."""
-        self._tell("sync")
-        self._expect("synced", _ANSWER_TIMEOUT)
+        self._tell("halt")
+        self._expect("halted", _ANSWER_TIMEOUT)
         overlay = self._overlay()
         left = end(of_folder(self.folder))
         if left:

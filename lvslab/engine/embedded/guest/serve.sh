@@ -3,6 +3,7 @@
 #   tunnel     serve ssh on the tunnel port (a new session ends the one before)
 #   clock N    set the wall clock to N seconds since the epoch
 #   sync       flush the disk, answer "synced"
+#   halt       stop dockerd, unmount cleanly, answer "halted", power off
 port() {
     for p in /sys/class/virtio-ports/*; do
         [ "$(cat "$p/name")" = "$1" ] && { echo "/dev/${p##*/}"; return; }
@@ -11,8 +12,9 @@ port() {
 control=$(port lvslab.control) tunnel=$(port lvslab.tunnel)
 exec 3<>"$control"
 dockerd --log-level=warn >/dev/console 2>&1 &
+dockerd=$!
 until [ -S /run/docker.sock ]; do
-    kill -0 $! 2>/dev/null || { echo "dockerd failed" >&3; break; }
+    kill -0 $dockerd 2>/dev/null || { echo "dockerd failed" >&3; break; }
     sleep 0.1
 done
 echo ready >&3
@@ -31,5 +33,11 @@ while read -r word argument <&3; do
         ;;
     clock) date -s "@$argument" >/dev/null; echo "clock $argument" >&3 ;;
     sync) sync; echo synced >&3 ;;
+    halt)
+        kill "$dockerd"; wait "$dockerd"; pkill containerd
+        sync; mount -o remount,ro / 2>/dev/null; sync
+        echo halted >&3
+        echo o >/proc/sysrq-trigger
+        ;;
     esac
 done
