@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lvslab import labels
 from lvslab.engine.images import ensure_node_image, node_image_ref
-from lvslab.errors import CancelledError
+from lvslab.errors import CancelledError, ConflictError
 from lvslab.lab import make
 from lvslab.lab.api import asking, in_parallel
 from lvslab.lab.decide import Action, check_conflicts, decide
@@ -75,7 +75,16 @@ def up(
     changes = _preview(inventory, plan)
     maker = _Maker(engine, plan, inventory.of(plan.lab), changes, progress)
     try:
-        lab = maker.run()
+        try:
+            lab = maker.run()
+        except ConflictError:
+            # Either foreign, which this says precisely, or our own: the engine has just
+            # carried out what an up that was killed had asked for.
+            maker.close()
+            inventory = read(engine.client, everything=True)
+            again = _preview(inventory, plan)
+            maker = _Maker(engine, plan, inventory.of(plan.lab), again, progress)
+            lab = maker.run()
         if prove:
             wait_ready(lab, timeout=timeout, progress=progress)
     except BaseException as error:
