@@ -58,9 +58,14 @@ class Served:
 
 
 def one_request(head: bytes) -> bytes:
-    """Return the head of a request so changed that the connection ends after it."""
+    """Return a request's head so changed that the connection ends after it.
+
+    What came of the body already is left as it is.
+    """
     line, _, rest = head.partition(b"\r\n")
-    return line + b"\r\nConnection: close\r\n" + _HOP.sub(b"", rest)
+    fields, blank, body = (b"\r\n" + rest).partition(b"\r\n\r\n")
+    kept = _HOP.sub(b"", fields[2:] + b"\r\n") if fields else b""
+    return line + b"\r\nConnection: close\r\n" + kept + blank[2:] + body
 
 
 class Relay(socketserver.ThreadingTCPServer):
