@@ -262,10 +262,10 @@ def _sha256(file: Path) -> str:
                 if error.errno == errno.ENXIO:  # nothing but a hole until the end
                     break
                 raise
-            start -= start % _BLOCK
-            stop = os.lseek(handle.fileno(), max(start, position), os.SEEK_HOLE)
-            os.lseek(handle.fileno(), start, os.SEEK_SET)
-            position = start
+            stop = os.lseek(handle.fileno(), start, os.SEEK_HOLE)
+            # Blocks lie on a fixed grid, wherever the file system sees the hole's edge today.
+            position = start - start % _BLOCK
+            os.lseek(handle.fileno(), position, os.SEEK_SET)
             while position < stop:
                 block = handle.read(_BLOCK)
                 if not block:

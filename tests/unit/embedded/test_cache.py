@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lvslab.engine.embedded.cache import Cache, key_of
+from lvslab.engine.embedded.cache import Cache, _sha256, key_of
 from lvslab.errors import EngineError
 from lvslab.progress import Silent
 
@@ -104,6 +104,22 @@ def test_a_sparse_file_is_told_from_one_with_its_data_elsewhere(tmp_path):
         handle.seek(1 << 21)
         handle.write(b"x" * 4096)
     assert cache.find("disk", MATERIAL) is None
+
+
+def test_the_hash_of_a_sparse_file_is_that_of_its_content(tmp_path):
+    """Data that does not begin on a block of the hash, holes that come and go."""
+    sparse, dense = tmp_path / "sparse", tmp_path / "dense"
+    with sparse.open("wb") as handle:
+        for at in (5000, 300_000, 3_000_000):
+            handle.seek(at)
+            handle.write(b"data" * 1000)
+        handle.truncate(5_000_000)
+    dense.write_bytes(sparse.read_bytes())
+    assert _sha256(sparse) == _sha256(dense)
+    with dense.open("r+b") as handle:
+        handle.seek(300_001)
+        handle.write(b"D")
+    assert _sha256(sparse) != _sha256(dense)
 
 
 def test_a_failed_build_leaves_nothing_that_counts(tmp_path):
