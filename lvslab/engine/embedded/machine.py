@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import select
@@ -86,13 +85,21 @@ class Machine:
 
     def boot(self) -> None:
         """Start from the engine's disk and wait until Docker runs in it. Raises EngineError."""
-        self._prepare(self._disk.image, "raw")
+        self._prepare()
+        argv = [
+            *self._tools.command("qemu-img"),
+            *("create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(self._disk.image)),
+            str(self._overlay),
+        ]
+        self._run(argv, "making the machine's disk")
         self._launch([])
         self._expect("ready", BOOT_TIMEOUT)
 
     def restore(self, state: SavedState) -> None:
         """Start from a saved state; the machine goes on where it was. Raises EngineError."""
-        self._prepare(state.overlay, "qcow2")
+        self._prepare()
+        # A copy, a few MB: no machine then depends on another's files but the engine's disk.
+        shutil.copyfile(state.overlay, self._overlay)
         self._launch(["-incoming", "defer"])
         with self._qmp() as qmp:
             qmp.execute("migrate-set-capabilities", capabilities=_EVENTS)
@@ -107,21 +114,12 @@ class Machine:
         self._tell(f"clock {now}")
         self._expect(f"clock {now}", _ANSWER_TIMEOUT)
 
-    def _prepare(self, backing: Path, backing_format: str) -> None:
+    def _prepare(self) -> None:
         private_dir(self.folder.parent)
         private_dir(self.folder)
         for name in _FIFOS:
             (self.folder / name).unlink(missing_ok=True)
             os.mkfifo(self.folder / name, 0o600)
-        for old in self.folder.glob("overlay-*.qcow2"):
-            old.unlink()
-        overlay = self.folder / "overlay-0.qcow2"
-        argv = [
-            *self._tools.command("qemu-img"),
-            *("create", "-q", "-f", "qcow2", "-F", backing_format, "-b", str(backing)),
-            str(overlay),
-        ]
-        self._run(argv, "making the machine's disk")
         record = {"disk": self._disk.folder.name, "hardware": asdict(self._hardware)}
         (self.folder / "machine.json").write_text(json.dumps(record))
 
@@ -141,7 +139,7 @@ class Machine:
             *("-device", "virtserialport,chardev=control,name=lvslab.control"),
             *("-chardev", f"socket,id=tunnel,path={f}/tunnel.sock,server=on,wait=off"),
             *("-device", "virtserialport,chardev=tunnel,name=lvslab.tunnel"),
-            *("-drive", f"file={f}/overlay-0.qcow2,if=none,id=disk,format=qcow2,cache=unsafe"),
+            *("-drive", f"file={self._overlay},if=none,id=disk,format=qcow2,cache=unsafe"),
             *("-device", "virtio-blk-pci,drive=disk"),
             *self._network(),
             *("-daemonize", "-pidfile", f"{f}/qemu.pid"),
@@ -188,11 +186,12 @@ class Machine:
         with self._qmp() as qmp:
             qmp.execute("stop")
             try:
-                self._freeze_disk(qmp, target.overlay)
                 qmp.execute("migrate-set-capabilities", capabilities=_EVENTS)
                 qmp.execute("migrate-set-parameters", max_bandwidth=2**40)
                 qmp.execute("migrate", uri=f"file:{target.memory}")
                 self._migrated(qmp)
+                # A finished migration has handed the disk over: the file is whole until "cont".
+                shutil.copyfile(self._overlay, target.overlay)
             finally:
                 qmp.execute("cont")
 
@@ -200,29 +199,15 @@ class Machine:
         """End the machine and write what it changed into the disk it was booted from."""
         self._tell("halt")
         self._expect("halted", _ANSWER_TIMEOUT)
-        overlay = self._overlay()
+        overlay = self._overlay
         left = end(of_folder(self.folder))
         if left:
             raise EngineError("the machine does not end", where=str(self.folder))
         self._run([*self._tools.command("qemu-img"), "commit", "-q", str(overlay)], "commit")
 
-    def _freeze_disk(self, qmp: Qmp, dest: Path) -> None:
-        frozen = self._overlay()
-        fresh = self.folder / f"overlay-{int(frozen.stem.rpartition('-')[2]) + 1}.qcow2"
-        # From here QEMU writes to ``fresh``; the file before it never changes again.
-        qmp.execute(
-            "blockdev-snapshot-sync", device="disk", snapshot_file=str(fresh), format="qcow2"
-        )
-        try:
-            dest.hardlink_to(frozen)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            shutil.copyfile(frozen, dest)
-
+    @property
     def _overlay(self) -> Path:
-        """The newest of the overlays: each save begins another on top."""
-        return max(self.folder.glob("overlay-*.qcow2"), key=lambda p: int(p.stem[8:]))
+        return self.folder / "overlay.qcow2"
 
     def _migrated(self, qmp: Qmp) -> None:
         def finished(event: dict[str, Any]) -> bool:

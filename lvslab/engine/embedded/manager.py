@@ -122,8 +122,8 @@ class Manager:
                 except EngineError as error:
                     vm.destroy(folder)
                     self.cache.remove("state", entry.key)
-                    with self._progress.step("the saved state did not come up") as step:
-                        step.note(error.what)
+                    with self._progress.step(f"discarding it: {error.what}"):
+                        continue
             engine = self._boot(folder, tools, disk, hardware)
             self._save(engine.machine, tools, disk, hardware, _IDLE)
             return engine, "boot"
