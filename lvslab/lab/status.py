@@ -186,7 +186,8 @@ def _common(name: str, address: str, seen: Seen) -> dict[str, Any]:
         "address": address,
         "state": seen.state,
         "problem": seen.problem,
-        "links": {n: link for n, link in says.get("links", {}).items() if n != "lo"},
+        # Not what the kernel puts into every namespace by itself (lo, tunl0, ip_vti0...).
+        "links": {n: link for n, link in says.get("links", {}).items() if n.startswith("eth")},
         "services": says.get("services", {}),
         "faults": tuple(str(e.get("fault")) for e in says.get("journal", ())),
     }
