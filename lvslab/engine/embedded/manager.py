@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -262,14 +263,24 @@ class Manager:
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        private_dir(self.paths.run)
-        with (self.paths.run / f"{name}.lock").open("a") as handle:
+        """Hold the machine's lock; its file goes with the machine."""
+        path = private_dir(self.paths.run) / f"{name}.lock"
+        with contextlib.ExitStack() as stack:
+            while True:
+                handle = stack.enter_context(path.open("a"))
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    with self._progress.step("waiting for another lvslab at this machine"):
+                        fcntl.flock(handle, fcntl.LOCK_EX)
+                # Whoever held it may have deleted it: then this lock binds nobody.
+                if path.exists() and path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
+                    break
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                with self._progress.step("waiting for another lvslab at this machine"):
-                    fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+                yield
+            finally:
+                if not self.paths.machine(name).exists():
+                    path.unlink()
 
 
 _IDLE = "idle engine"
