@@ -16,7 +16,7 @@ from typing import Any
 from lvslab.engine.embedded.cache import disk_full
 from lvslab.engine.embedded.disk import Disk
 from lvslab.engine.embedded.paths import private_dir
-from lvslab.engine.embedded.processes import Process, end, of_folder
+from lvslab.engine.embedded.processes import Process, await_end, end, of_folder
 from lvslab.engine.embedded.qmp import Qmp
 from lvslab.engine.embedded.toolbox import Toolbox
 from lvslab.errors import EngineError
@@ -199,11 +199,11 @@ class Machine:
         """End the machine and write what it changed into the disk it was booted from."""
         self._tell("halt")
         self._expect("halted", _ANSWER_TIMEOUT)
-        overlay = self._overlay
-        left = end(of_folder(self.folder))
-        if left:
-            raise EngineError("the machine does not end", where=str(self.folder))
-        self._run([*self._tools.command("qemu-img"), "commit", "-q", str(overlay)], "commit")
+        # By itself, after the guest's power-off: only then does QEMU write out what it holds of
+        # the overlay's own tables.
+        if await_end(of_folder(self.folder), _ANSWER_TIMEOUT):
+            raise EngineError("the machine does not power off", where=str(self.folder))
+        self._run([*self._tools.command("qemu-img"), "commit", "-q", str(self._overlay)], "commit")
 
     @property
     def _overlay(self) -> Path:

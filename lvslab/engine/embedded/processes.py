@@ -62,10 +62,10 @@ def of_folder(folder: Path) -> list[Process]:
 def end(processes: list[Process], *, grace: float = 0.0) -> list[Process]:
     """End processes (TERM, after ``grace`` seconds KILL) and return those that outlived it."""
     _signal(processes, signal.SIGTERM if grace else signal.SIGKILL)
-    left = _await_end(processes, grace or 5.0)
+    left = await_end(processes, grace or 5.0)
     if left and grace:
         _signal(left, signal.SIGKILL)
-        left = _await_end(left, 5.0)
+        left = await_end(left, 5.0)
     return left
 
 
@@ -86,7 +86,8 @@ def _signal(processes: list[Process], number: signal.Signals) -> None:
             os.close(handle)
 
 
-def _await_end(processes: list[Process], seconds: float) -> list[Process]:
+def await_end(processes: list[Process], seconds: float) -> list[Process]:
+    """Wait until processes have ended by themselves; returns those that have not."""
     deadline = time.monotonic() + seconds
     for process in processes:
         try:
