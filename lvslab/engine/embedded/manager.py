@@ -274,7 +274,7 @@ class Manager:
                     with self._progress.step("waiting for another lvslab at this machine"):
                         fcntl.flock(handle, fcntl.LOCK_EX)
                 # Whoever held it may have deleted it: then this lock binds nobody.
-                if path.exists() and path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
+                if _same_file(path, handle.fileno()):
                     break
             try:
                 yield
@@ -284,6 +284,13 @@ class Manager:
 
 
 _IDLE = "idle engine"
+
+
+def _same_file(path: Path, descriptor: int) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _record(folder: Path) -> dict[str, Any]:
