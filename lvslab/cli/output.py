@@ -15,6 +15,8 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from lvslab.cli.highlight import THEME, report_line
+
 #: Tables wrap at this many columns when stdout is not a terminal.
 PIPE_WIDTH = 120
 
@@ -31,7 +33,7 @@ class Output:
         #: Whether what is meant for people is shown on stdout.
         self.tells = not (as_json or quiet)
         width = None if sys.stdout.isatty() else PIPE_WIDTH
-        self.console = Console(width=width, highlight=False, soft_wrap=False)
+        self.console = Console(width=width, highlight=False, soft_wrap=False, theme=THEME)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def data(self, value: object) -> None:
@@ -53,6 +55,13 @@ class Output:
     def line(self, text: str) -> None:
         """Write a line as it is, without markup; nothing with ``--json``."""
         self.text(escape(text))
+
+    def reading(self, text: str) -> None:
+        """Write a line of a report; on a terminal in colours and wrapped. Not with ``--json``."""
+        if self.tells:
+            width = self.console.width if self.console.is_terminal else None
+            self.console.print(report_line(text, width), soft_wrap=True)
+            self.console.file.flush()
 
     def raw(self, text: str) -> None:
         """Write text exactly as it is (file contents, schema), with or without ``--json``."""

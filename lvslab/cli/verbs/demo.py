@@ -103,7 +103,7 @@ def _play(s: Session, lab: Lab, act: Act) -> FaultResult:
             lab, node, act.fault, hold=act.hold, then_heal=act.hold is None, on_event=teller(s)
         )
         for line in ("", *closing(result)):
-            s.out.line(line)
+            s.out.reading(line)
         if result.verdict.outcome != "inconclusive" or not more:
             break
         s.out.text("\n[yellow]that reading was disturbed and says nothing: once more[/]\n")

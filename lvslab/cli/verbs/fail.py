@@ -57,8 +57,8 @@ def fail(
             s.out.text(f"[dim]{lab.name}: waiting until all is steady, then a random moment[/]")
             result = run_fault(lab, node, fault, hold=for_, on_event=teller(s))
             s.out.data(to_dict(result))
-            if s.out.tells:
-                s.out.raw("\n" + "\n".join(closing(result)))
+            for text in ("", *closing(result)):
+                s.out.reading(text)
     if for_ is None:
         s.out.next(f"lvslab heal {node}", "lvslab status")
     else:
@@ -68,18 +68,13 @@ def fail(
 
 def teller(s: Session) -> Callable[[Event], None]:
     """Return what prints a run's events as they come, with the time since the fault."""
-    from lvslab.report.terminal import line
+    from lvslab.report.terminal import Teller
 
-    fault_t: float | None = None
+    told = Teller()
 
     def tell(event: Event) -> None:
-        nonlocal fault_t
-        if event.kind == "fault.injected" and fault_t is None:
-            fault_t = event.t
-        text = line(event, fault_t)
-        if text is not None and s.out.tells:
-            s.out.raw(text)
-            s.out.console.file.flush()
+        for text in told.tell(event):
+            s.out.reading(text)
 
     return tell
 

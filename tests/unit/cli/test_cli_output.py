@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lvslab.cli.highlight import report_line
 from lvslab.cli.output import Output, cell_text, to_json
 
 
@@ -69,3 +70,30 @@ def test_without_json_no_document(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_cells(cell: object, shown: str) -> None:
     assert cell_text(cell) == shown
+
+
+def test_a_report_is_wrapped_under_its_text_and_not_otherwise_changed() -> None:
+    line = "  bound        outage 2.805 to 3.805 s, give or take 0.25 s: 3 x 1 s + (256 - 50)/256"
+    assert report_line(line, None).plain == line
+    wrapped = report_line(line, 50).plain.splitlines()
+    assert all(len(one) <= 50 for one in wrapped)
+    assert all(one.startswith(" " * 15 + one.strip()[0]) for one in wrapped[1:])
+    assert " ".join(" ".join(wrapped).split()) == " ".join(line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "style", "words"),
+    [
+        ("   +0.000 s  lvs1     FAULT link-down", "bad", "FAULT link-down"),
+        ("   +3.368 s  lvs2     VRRP VI_1: MASTER", "good", "MASTER"),
+        ("  verdict      within: measured 3.366 s ± 0.022 s", "good", "within"),
+        ("  verdict      OUTSIDE: measured not seen", "bad", "OUTSIDE"),
+        ("  outage       3.366 s ± 0.022 s", "figure", "3.366 s ± 0.022 s"),
+        ("  VIP now      172.20.1.100 on lvs1", "label", "VIP now"),
+    ],
+)
+def test_what_matters_in_a_report_stands_out(line: str, style: str, words: str) -> None:
+    text = report_line(line, None)
+    assert words in [
+        text.plain[s.start : s.end] for s in text.spans if s.style == f"report.{style}"
+    ]
