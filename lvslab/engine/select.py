@@ -50,11 +50,18 @@ def lab_of_machine(machine: str) -> str | None:
 
 
 def start_engine(
-    choice: Choice, lab: str, *, debian: str, plan: str | None, progress: Progress
+    choice: Choice,
+    lab: str,
+    *,
+    debian: str,
+    plan: str | None,
+    progress: Progress,
+    nodes: int = 0,
 ) -> Opened:
     """Return an engine for ``up``, with the node image of ``debian`` on it.
 
     ``plan`` is the plan's digest: an embedded lab that was saved with it is restored, running.
+    ``nodes`` is how many containers it must have memory for.
     A lab that is there already keeps its engine. Raises EngineError with what to do.
     """
     manager = Manager(progress)
@@ -67,7 +74,7 @@ def start_engine(
         if choice == "docker":
             raise found
         refused = found.what
-    engine, how = manager.start(name, debian=debian, plan=plan)
+    engine, how = manager.start(name, debian=debian, plan=plan, nodes=nodes)
     return Opened(engine, how, refused)
 
 

@@ -53,6 +53,7 @@ def bring_up(s: Session, chosen: Chosen) -> None:
         debian=spec.debian,
         plan=plan.digest,
         progress=s.progress,
+        nodes=len(plan.nodes),
     )
     known = spec.name in record.load_all()
     try:

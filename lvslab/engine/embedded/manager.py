@@ -68,7 +68,7 @@ class Manager:
 
         def fill(folder: Path, base: Path) -> str:
             tools, disk = self._tools(), Disk(folder, "unfilled")
-            hardware = choose_hardware(tools, disk, self.paths.run, self._progress)
+            hardware = choose_hardware(tools, disk, self.paths.cache, self._progress)
             # Building in the machine wants the packages' network: a NIC outwards, this once.
             machine = Machine(
                 self.paths.machine(f"build-{os.getpid()}"), tools, disk, hardware, outbound=True
@@ -94,12 +94,13 @@ class Manager:
     # -- start -----------------------------------------------------------------------------
 
     def start(
-        self, name: str, *, debian: str, plan: str | None = None
+        self, name: str, *, debian: str, plan: str | None = None, nodes: int = 0
     ) -> tuple[EmbeddedEngine, How]:
         """Return the machine's engine and how it came about.
 
         A running machine is taken as it is; else the saved lab of ``plan`` (a plan digest) is
-        restored; else a saved engine; else one is booted, and saved for the next time. A saved
+        restored; else a saved engine; else one is booted, and saved for the next time. Its
+        memory is chosen for ``nodes`` containers. A saved
         state that does not come up is deleted, never tried twice. Raises EngineError.
         """
         folder = self.paths.machine(name)
@@ -108,7 +109,7 @@ class Manager:
                 return self._attach(folder), "running"
             vm.destroy(folder)
             tools, disk = self.build(debian)
-            hardware = choose_hardware(tools, disk, self.paths.run, self._progress)
+            hardware = choose_hardware(tools, disk, self.paths.cache, self._progress, nodes=nodes)
             wanted: list[tuple[How, str]] = [("lab", plan)] if plan else []
             for how, what in [*wanted, ("engine", _IDLE)]:
                 material = _state_material(tools, disk, hardware, what)

@@ -9,6 +9,7 @@ import pytest
 from lvslab.engine.embedded import initramfs
 from lvslab.engine.embedded.paths import Paths, default_paths, private_dir
 from lvslab.engine.embedded.processes import end, of_folder
+from lvslab.engine.embedded.trial import memory_for
 from lvslab.errors import EngineError
 
 
@@ -121,3 +122,10 @@ def test_only_own_processes_of_the_folder_are_found_and_ended(tmp_path):
 
 def test_a_process_of_its_own_is_never_found(tmp_path):
     assert os.getpid() not in {p.pid for p in of_folder(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "mib"), [(0, 1024), (12, 1024), (13, 2048), (36, 2048), (37, 4096), (500, 4096)]
+)
+def test_memory_follows_the_number_of_nodes_in_few_steps(nodes, mib):
+    assert memory_for(nodes) == mib
