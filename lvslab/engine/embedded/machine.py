@@ -105,7 +105,7 @@ class Machine:
             qmp.execute("migrate-set-capabilities", capabilities=_EVENTS)
             qmp.execute("migrate-incoming", uri=f"file:{state.memory}")
             self._migrated(qmp)
-            qmp.execute("cont")
+            qmp.resume()
         self.set_clock()
 
     def set_clock(self) -> None:
@@ -193,7 +193,7 @@ class Machine:
                 # A finished migration has handed the disk over: the file is whole until "cont".
                 shutil.copyfile(self._overlay, target.overlay)
             finally:
-                qmp.execute("cont")
+                qmp.resume()
 
     def commit(self) -> None:
         """End the machine and write what it changed into the disk it was booted from."""

@@ -12,6 +12,9 @@ from typing import Any
 
 from lvslab.errors import EngineError
 
+#: Seconds that QEMU may take from the event of a finished migration to letting go of it.
+_FINISHING = 30.0
+
 
 class Qmp:
     """A connection to one machine's QMP socket. Commands are answered one after the other."""
@@ -72,6 +75,20 @@ class Qmp:
             raise EngineError(
                 f"the machine ended during {command}: {error or 'closed'}", where=str(self._path)
             ) from error
+
+    def resume(self) -> None:
+        """Let a stopped machine go on, also just after a migration. Raises EngineError.
+
+        The event of a finished migration comes a moment before QEMU leaves ``finish-migrate``,
+        and until then it refuses ``cont``; of that there is no event (migration.c,
+        ``migration_iteration_finish``).
+        """
+        deadline = time.monotonic() + _FINISHING
+        while self.execute("query-status")["status"] == "finish-migrate":
+            if time.monotonic() >= deadline:
+                break  # cont says why not
+            time.sleep(0.01)
+        self.execute("cont")
 
     def wait_event(
         self, wanted: Callable[[dict[str, Any]], bool], *, timeout: float
