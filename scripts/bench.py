@@ -33,6 +33,7 @@ from typing import Any
 import docker
 from docker.types import IPAMConfig, IPAMPool
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lvslab import __version__, topology
@@ -43,7 +44,9 @@ from lvslab.engine.embedded.cache import Entry
 from lvslab.engine.embedded.engine import EmbeddedEngine
 from lvslab.engine.embedded.manager import Manager
 from lvslab.engine.embedded.paths import Paths
+from lvslab.engine.embedded.trial import choose_hardware
 from lvslab.engine.images import node_image_ref
+from lvslab.errors import LvslabError
 from lvslab.lab import Lab, teardown, up
 from lvslab.plan import agent_files, make_plan
 from lvslab.plan.model import NodePlan, Plan
@@ -52,6 +55,10 @@ ROOT = Path(__file__).resolve().parent.parent
 DEBIAN = "trixie"
 TOPOLOGY = "lvs-dr"
 LAB = "bench"
+
+
+class FailedError(Exception):
+    """Something that is measured does not work."""
 
 
 @dataclass
@@ -102,6 +109,7 @@ class Bench:
         self.runs = runs
         self.console = console
         self.figures: dict[str, Figure] = {}
+        self.kvm = False
         self.paths = Paths(cache=work / "cache", run=work / "run")
         self.env = {
             **{k: v for k, v in os.environ.items() if not k.startswith("LVSLAB_")},
@@ -124,7 +132,7 @@ class Bench:
         return Manager(progress, self.paths)
 
     def timed(self, *argv: str, cwd: Path | None = None) -> float:
-        """Run a command to its end; returns seconds. Raises SystemExit with what it said."""
+        """Run a command to its end; returns seconds. Raises FailedError with what it said."""
         began = time.monotonic()
         done = subprocess.run(
             argv, cwd=cwd, env=self.env, capture_output=True, text=True, check=False
@@ -132,7 +140,7 @@ class Bench:
         took = time.monotonic() - began
         if done.returncode != 0:
             words = (done.stdout + done.stderr)[-1500:]
-            raise SystemExit(f"{' '.join(argv[-3:])} ended with {done.returncode}:\n{words}")
+            raise FailedError(f"{' '.join(argv[-3:])} ended with {done.returncode}:\n{words}")
         return took
 
     def lvslab(self, *words: str) -> float:
@@ -149,9 +157,12 @@ class Bench:
         return one.rss / 2**20
 
     def link_engine(self) -> None:
-        """Put the user's built engine into the bench's cache, building it first if need be."""
+        """Put the user's built engine into the bench's cache, building it first if need be.
+
+        Whether KVM works is tried here, once, so that it is in no figure.
+        """
         theirs = Manager(Recorder())
-        theirs.build(DEBIAN)
+        tools, disk = theirs.build(DEBIAN)
         self.paths.cache.mkdir(mode=0o700, parents=True)
         for kind, material in (("tools", toolbox.material()), ("disk", disks.material(DEBIAN))):
             found = theirs.cache.find(kind, material)
@@ -159,6 +170,7 @@ class Bench:
             shutil.copytree(
                 found.path, self.paths.cache / found.path.name, symlinks=True, copy_function=_link
             )
+        self.kvm = choose_hardware(tools, disk, self.paths.cache, Recorder()).accel == "kvm"
 
     def stop_all(self) -> None:
         """End every machine of the bench."""
@@ -283,7 +295,7 @@ def _vrrp_wait(made: Lab) -> float:
         ]
         if begun and master:
             return float(master[-1] - begun[0])
-    raise SystemExit("no director became MASTER, though the lab was proven ready")
+    raise FailedError("no director became MASTER, though the lab was proven ready")
 
 
 def _bare(client: docker.DockerClient, plan: Plan) -> float:
@@ -369,18 +381,17 @@ DEFAULT = ("engine", "lab", "overhead", "demo", "checks")
 # -- what comes out -----------------------------------------------------------------------
 
 
-def machine(b: Bench) -> dict[str, Any]:
-    """Describe the machine without naming it."""
+def machine(b: Bench, load: float) -> dict[str, Any]:
+    """Describe the machine without naming it; ``load`` is that before the bench."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "cpus": os.cpu_count(),
         "memory_gib": round(memory, 1),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "kvm": (b.paths.run / "kvm.json").exists()
-        and bool(json.loads((b.paths.run / "kvm.json").read_text())["works"]),
+        "kvm": b.kvm,
         "lvslab": __version__,
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": round(load, 2),
     }
 
 
@@ -418,24 +429,30 @@ def main() -> None:
     if unknown or given.runs < 1:
         parser.error(f"no phase {', '.join(sorted(unknown))}" if unknown else "at least one run")
     wanted = [*(["build"] if given.build else []), *(given.phases or DEFAULT)]
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     # Beside the user's cache, so that the engine can be linked; a short path, for sockets.
     beside = Manager(Recorder()).paths.cache.parent
     beside.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lvslab-bench-", dir=beside) as folder:
         b = Bench(Path(folder), given.runs, console)
-        about = machine(b)
+        load = os.getloadavg()[0]
         b.link_engine()
+        failed = []
         try:
             for name in dict.fromkeys(wanted):
                 console.print(f"[bold]{name}[/]: {(PHASES[name].__doc__ or '').splitlines()[0]}")
-                PHASES[name](b)
-                # Only now is it known whether KVM works here.
-                about = {**machine(b), "load_before": about["load_before"]}
+                try:
+                    PHASES[name](b)
+                except (FailedError, LvslabError) as error:
+                    # What the other phases say is worth having all the same.
+                    console.print(f"[red]{name} was given up:[/] {escape(str(error))}")
+                    failed.append(name)
+                    b.stop_all()
         finally:
             b.stop_all()
             if b.figures:
-                write(b, about, given.output, console)
+                write(b, machine(b, load), given.output, console)
+    sys.exit(1 if failed else 0)
 
 
 def write(b: Bench, about: dict[str, Any], folder: Path, console: Console) -> None:
