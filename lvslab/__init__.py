@@ -1,3 +1,3 @@
-"""lvslab: a lab for Linux Virtual Server (direct routing) with keepalived that measures failover."""
+"""lvslab: a lab for LVS-DR with keepalived that makes it fail and measures what is seen."""
 
 __version__ = "0.1.0"
