@@ -38,6 +38,12 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
+# make asks for both lists at once; apt-get update gives up at once when another one runs.
+if [ "$(id -u)" -eq 0 ]; then
+    exec 9>/run/lvslab-apt.lock
+    flock 9
+fi
+
 # shellcheck disable=SC2086  # a list of words is meant
 needed=$(missing $wanted)
 [ -n "$needed" ] || exit 0
