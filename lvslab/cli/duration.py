@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -23,9 +23,12 @@ def seconds(text: str | float) -> float:
     return value
 
 
-DurationOption = Annotated[
-    float | None,
-    typer.Option(
-        "--for", metavar="DURATION", parser=seconds, help="500ms, 10s, 2m.", show_default=False
-    ),
-]
+def for_option(what: str) -> Any:
+    """Return the option ``--for DURATION``; ``what`` says what ends after so long."""
+    return typer.Option(
+        "--for",
+        metavar="DURATION",
+        parser=seconds,
+        help=f"{what}: 500ms, 10s, 2m.",
+        show_default=False,
+    )

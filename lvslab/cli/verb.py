@@ -47,6 +47,8 @@ class Verb:
     json: bool
     #: Position within its panel, then by name.
     order: int
+    #: What ``--lab`` means to it, if not which of the labs there are.
+    lab_help: str
 
     def callback(self) -> Callable[..., None]:
         """Return the function for typer: its options plus the common ones, errors mapped."""
@@ -83,10 +85,16 @@ class Verb:
         return run
 
     def _common(self) -> list[inspect.Parameter]:
+        # Accepted everywhere, so that no order of words is wrong; shown where it means something.
+        engine = _engine_option(None, hidden=self.panel == FILES or self.group is not None)
+        if self.lab_help:
+            lab = _lab_option(None, self.lab_help)
+        else:
+            lab = _lab_option(None, hidden=self.panel in (FILES, MACHINE))
         options: list[tuple[str, Any, object]] = [
             ("ctx", typer.Context, inspect.Parameter.empty),
-            ("engine", EngineOption, None),
-            ("lab", LabOption, None),
+            ("engine", Annotated[EngineChoice | None, engine], None),
+            ("lab", Annotated[str | None, lab], None),
             ("verbose", VerboseOption, False),
         ]
         if self.json:
@@ -97,28 +105,34 @@ class Verb:
         ]
 
 
-def _engine_option(envvar: str | None) -> Any:
+def _engine_option(envvar: str | None, *, hidden: bool = False) -> Any:
     return typer.Option(
-        "--engine", envvar=envvar, help="Which engine (default: auto).", show_default=False
+        "--engine",
+        envvar=envvar,
+        help="Which engine (default: auto).",
+        show_default=False,
+        hidden=hidden,
     )
 
 
-def _lab_option(envvar: str | None) -> Any:
+_WHICH_LAB = "Which lab (default: the only one there is)."
+
+
+def _lab_option(envvar: str | None, text: str = _WHICH_LAB, *, hidden: bool = False) -> Any:
     return typer.Option(
         "--lab",
         envvar=envvar,
         metavar="NAME",
         autocompletion=complete.labs,
-        help="Which lab (default: the only one there is).",
+        help=text,
         show_default=False,
+        hidden=hidden,
     )
 
 
 # The environment is read before the verb only: there it must not win over `lvslab --lab X verb`.
 CommonEngineOption = Annotated[EngineChoice | None, _engine_option("LVSLAB_ENGINE")]
 CommonLabOption = Annotated[str | None, _lab_option("LVSLAB_LAB")]
-EngineOption = Annotated[EngineChoice | None, _engine_option(None)]
-LabOption = Annotated[str | None, _lab_option(None)]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say more of what is being done.")
 ]
@@ -132,11 +146,13 @@ def verb(
     group: str | None = None,
     json: bool = False,
     order: int = 50,
+    lab_help: str = "",
 ) -> Callable[[Callable[..., int | None]], Verb]:
     """Declare a function to be a verb; ``group`` makes it ``lvslab GROUP NAME``."""
 
     def declare(func: Callable[..., int | None]) -> Verb:
-        return Verb(name or func.__name__.rstrip("_"), func, panel, group, json, order)
+        own = name or func.__name__.rstrip("_")
+        return Verb(own, func, panel, group, json, order, lab_help)
 
     return declare
 

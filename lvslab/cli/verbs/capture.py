@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from lvslab.cli import stream
-from lvslab.cli.duration import DurationOption
+from lvslab.cli.duration import for_option
 from lvslab.cli.labs import opened, running
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LOOK, verb
@@ -52,7 +52,7 @@ def capture(
         typer.Option("-w", "--write", metavar="FILE|-", help="Write pcap there (- is stdout)."),
     ] = None,
     interface: Annotated[str, typer.Option("--interface", "-i", help="Where to listen.")] = "eth0",
-    for_: DurationOption = None,
+    for_: Annotated[float | None, for_option("End after so long")] = None,
 ) -> None:
     """Show or save a node's packets, until Ctrl-C or for so long.
 

@@ -52,7 +52,7 @@ ACTS = (
 )
 
 
-@verb(panel=LAB, json=True, order=5)
+@verb(panel=LAB, json=True, order=5, lab_help=f"Name of its lab (default: {NAME}).")
 def demo(
     s: Session,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up at the end.")] = False,

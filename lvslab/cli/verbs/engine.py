@@ -114,16 +114,17 @@ def stop(
     """End a machine and delete what belongs to it, the lab in it included."""
     from lvslab.cli import record
     from lvslab.engine.embedded.manager import Manager
+    from lvslab.engine.select import lab_of_machine
 
     manager = Manager(s.progress)
     wanted = [m.name for m in manager.machines()] if all_ else [name]
     stopped = [one for one in wanted if manager.stop(one)]
     if not stopped and not all_:
         raise NotFoundError(f"there is no machine {name!r}", fix="lvslab engine list")
-    known = record.load_all()
     for one in stopped:
-        if one in known and known[one].engine == "embedded":
-            record.forget(one)
+        lab = lab_of_machine(one)
+        if lab:
+            record.forget(lab)
     s.out.data({"stopped": stopped})
     s.out.text(f"stopped {', '.join(stopped)}" if stopped else "no machine was there")
     s.out.next("lvslab engine list")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lvslab.cli import complete
-from lvslab.cli.duration import DurationOption
+from lvslab.cli.duration import for_option
 from lvslab.cli.labs import opened
 from lvslab.cli.session import Session
 from lvslab.cli.verb import FAULTS, verb
@@ -29,11 +29,13 @@ def fail(
         typer.Argument(
             metavar="[FAULT]",
             autocompletion=complete.faults,
-            help="What to do to it (default: link-down, or httpd-stop).",
+            help="What to do to it (default: link-down; httpd-stop for a real server).",
             show_default=False,
         ),
     ] = None,
-    for_: DurationOption = None,
+    for_: Annotated[
+        float | None, for_option("Heal it after so long, and watch the way back, too")
+    ] = None,
     no_watch: Annotated[
         bool, typer.Option("--no-watch", help="Only inject: no probe, no figures.")
     ] = False,
@@ -90,7 +92,12 @@ def heal(
     s: Session,
     node: Annotated[
         str | None,
-        typer.Argument(metavar="[NODE]", autocompletion=complete.nodes, show_default=False),
+        typer.Argument(
+            metavar="[NODE]",
+            autocompletion=complete.nodes,
+            help="Which node (default: every one that has a fault).",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Undo every fault in a node, or in all: back to exactly what was there."""

@@ -11,7 +11,7 @@ from lvslab.cli.topologies import TopologyArgument, choose, plan_of
 from lvslab.cli.verb import FILES, verb
 
 
-@verb(panel=FILES, json=True, order=20)
+@verb(panel=FILES, json=True, order=20, lab_help="Name of the lab (default: the topology's).")
 def plan(
     s: Session,
     topology: TopologyArgument = None,

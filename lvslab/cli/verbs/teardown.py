@@ -18,7 +18,12 @@ def teardown(
     s: Session,
     target: Annotated[
         str | None,
-        typer.Argument(metavar="[LAB]", autocompletion=complete.labs, show_default=False),
+        typer.Argument(
+            metavar="[LAB]",
+            autocompletion=complete.labs,
+            help="Which lab (default: the only one there is).",
+            show_default=False,
+        ),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every lab there is.")] = False,
 ) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lvslab.plan.model import Plan
 
 
-@verb(panel=LAB, json=True, order=10)
+@verb(panel=LAB, json=True, order=10, lab_help="Name of the lab (default: the topology's).")
 def up(
     s: Session,
     topology: TopologyArgument = None,

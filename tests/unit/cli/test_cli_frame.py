@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from lvslab import __version__, errors
 from lvslab.cli import guard, verbs
-from lvslab.cli.verb import discover
+from lvslab.cli.verb import FILES, discover
 
 HEAD = """
 from typing import Annotated
@@ -129,8 +129,16 @@ def test_every_verb_has_help_and_the_common_options(runner: CliRunner, app: type
         result = runner.invoke(app, [*args, "--help"])
         assert result.exit_code == 0, result.output
         assert one.func.__doc__, one.name
-        assert "--engine" in result.output
+        assert "--verbose" in result.output
+        asks_engine = one.panel != FILES and not one.group
+        assert ("--engine" in result.output) == asks_engine, one.name
         assert ("--json" in result.output) == one.json
+
+
+def test_common_options_that_mean_nothing_to_a_verb_are_no_error(
+    runner: CliRunner, app: typer.Typer
+) -> None:
+    assert runner.invoke(app, ["schema", "--engine", "auto", "--lab", "x"]).exit_code == 0
 
 
 def test_common_options_may_stand_before_or_after_the_verb(
