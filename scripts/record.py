@@ -28,9 +28,11 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-#: The SVG names fonts that are there instead of fetching one from somewhere.
-FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
-    "Fira Code", "DejaVu Sans Mono, Menlo, Consolas"
+#: Fonts that are there instead of one that is fetched; and blanks are blanks, in every viewer.
+FORMAT = (
+    re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    .replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")
+    .replace("<svg ", '<svg xml:space="preserve" ', 1)
 )
 
 
