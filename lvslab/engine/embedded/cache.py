@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ from lvslab.progress import Progress
 
 #: Part of every key: raise it when the layout of an entry or the way it is made changes.
 FORMAT = 1
+#: The folder in which an entry is made: the entry's own name, and something random.
+_TEMPORARY = re.compile(r"\.([a-z]+-[0-9a-f]{16})-.+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +101,14 @@ class Cache:
         """
         key = key_of(material)
         private_dir(self.root)
+        self.sweep()
         with self._locked(f"{kind}-{key}", progress):
             if not rebuild:
                 found = self.find(kind, material)
                 if found is not None:
                     return found
             self.remove(kind, key)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=self.root))
+            temporary = Path(tempfile.mkdtemp(prefix=f".{kind}-{key}-", dir=self.root))
             try:
                 facts = make(temporary)
                 self._seal(kind, material, temporary, facts)
@@ -132,6 +136,21 @@ class Cache:
             doomed = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.root))
             path.rename(doomed / "entry")
             shutil.rmtree(doomed, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Delete what builds and removals that were killed have left half done."""
+        for path in self.root.glob(".gone-*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.root.glob(".*-*-*"):
+            built = _TEMPORARY.fullmatch(path.name)
+            if built is None or not path.is_dir():
+                continue
+            with (self.root / f"{built[1]}.lock").open("a") as handle:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue  # being built right now
+                shutil.rmtree(path, ignore_errors=True)
 
     def clean(self, keep: Callable[[Entry], bool] = lambda _: False) -> list[str]:
         """Delete all entries but those that ``keep`` wants, and all debris. Returns the names."""

@@ -22,6 +22,7 @@ from lvslab.engine.embedded.engine import EmbeddedEngine
 from lvslab.engine.embedded.machine import Hardware, Machine, SavedState, find_qemu
 from lvslab.engine.embedded.paths import Paths, default_paths, private_dir
 from lvslab.engine.embedded.processes import of_folder
+from lvslab.engine.embedded.qmp import Qmp
 from lvslab.engine.embedded.toolbox import Toolbox, get_toolbox
 from lvslab.engine.embedded.trial import choose_hardware
 from lvslab.errors import EngineError
@@ -105,9 +106,9 @@ class Manager:
         """
         folder = self.paths.machine(name)
         with self._locked(name):
-            if find_qemu(folder) is not None:
+            if self._up(folder):
                 return self._attach(folder), "running"
-            vm.destroy(folder)
+            _remove(folder)
             tools, disk = self.build(debian)
             hardware = choose_hardware(tools, disk, self.paths.cache, self._progress, nodes=nodes)
             wanted: list[tuple[How, str]] = [("lab", plan)] if plan else []
@@ -154,9 +155,16 @@ class Manager:
 
     @contextmanager
     def _undone(self, folder: Path) -> Iterator[None]:
-        """A start that does not succeed, Ctrl-C included, leaves no machine behind."""
+        """A start that does not succeed, Ctrl-C included, leaves no machine behind.
+
+        One that was killed leaves a machine that is marked as half started.
+        """
+        private_dir(self.paths.run)
+        private_dir(folder)
+        (folder / _STARTING).touch()
         try:
             yield
+            (folder / _STARTING).unlink()
         except BaseException:
             _keep_logs(folder, self.paths.run)
             vm.destroy(folder)
@@ -209,16 +217,22 @@ class Manager:
         return found
 
     def exists(self, name: str) -> bool:
-        """Is there a machine of that name, running or left behind?"""
-        return (self.paths.machine(name) / "machine.json").exists()
+        """Is there a machine of that name, running or left behind, be it half made?"""
+        return self.paths.machine(name).is_dir()
 
     def find(self, name: str) -> EmbeddedEngine | None:
         """Return the running machine of that name, or None. Raises EngineError if it is mute."""
         folder = self.paths.machine(name)
-        return self._attach(folder) if find_qemu(folder) is not None else None
+        return self._attach(folder) if self._up(folder) else None
+
+    def _up(self, folder: Path) -> bool:
+        """Does the machine run, and was its start not cut short?"""
+        return find_qemu(folder) is not None and not (folder / _STARTING).exists()
 
     def _attach(self, folder: Path) -> EmbeddedEngine:
         record = _record(folder)
+        with Qmp(folder / "qmp.sock", timeout=_SAVING) as qmp:
+            qmp.wake()
         disk = next((e for e in self.cache.entries() if e.path.name == record["disk"]), None)
         if disk is None:
             raise EngineError(
@@ -244,7 +258,8 @@ class Manager:
         folder = self.paths.machine(name)
         with self._locked(name):
             existed = folder.exists() or bool(of_folder(folder))
-            vm.destroy(folder)
+            _remove(folder)
+        self.cache.sweep()
         return existed
 
     def clean(self, *, everything: bool) -> list[str]:
@@ -285,6 +300,17 @@ class Manager:
 
 
 _IDLE = "idle engine"
+#: In a machine's folder while it is being started.
+_STARTING = "starting"
+#: Seconds. Whoever saves a machine has its control socket to himself meanwhile.
+_SAVING = 60.0
+
+
+def _remove(folder: Path) -> None:
+    """End a machine and delete its folder, and what a killed removal left of an earlier one."""
+    vm.destroy(folder)
+    for debris in folder.parent.glob(f".gone-{folder.name}-*"):
+        shutil.rmtree(debris, ignore_errors=True)
 
 
 def _same_file(path: Path, descriptor: int) -> bool:

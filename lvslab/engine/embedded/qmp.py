@@ -15,6 +15,9 @@ from lvslab.errors import EngineError
 #: Seconds that QEMU may take from the event of a finished migration to letting go of it.
 _FINISHING = 30.0
 
+#: States of a migration that has not ended (qapi/migration.json).
+_UNDER_WAY = ("setup", "active", "device", "pre-switchover")
+
 
 class Qmp:
     """A connection to one machine's QMP socket. Commands are answered one after the other."""
@@ -89,6 +92,15 @@ class Qmp:
                 break  # cont says why not
             time.sleep(0.01)
         self.execute("cont")
+
+    def wake(self) -> None:
+        """Let the machine go on if a save that was killed left it standing. Raises EngineError."""
+        if self.execute("query-status")["status"] == "running":
+            return
+        # A migration that still runs would stop the machine again at its end.
+        if self.execute("query-migrate").get("status") in _UNDER_WAY:
+            self.execute("migrate_cancel")
+        self.resume()
 
     def wait_event(
         self, wanted: Callable[[dict[str, Any]], bool], *, timeout: float

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -179,3 +180,23 @@ def test_clean_keeps_what_is_wanted_and_takes_debris(tmp_path):
     gone = cache.clean(keep=lambda e: e.kind == "thing")
     assert sorted(gone) == [".thing-debris", f"state-{key_of(MATERIAL)}"]
     assert [e.id for e in cache.entries()] == [kept.id]
+
+
+def test_what_a_killed_build_left_is_swept_and_a_running_one_is_not(tmp_path):
+    cache = Cache(tmp_path)
+    key = key_of(MATERIAL)
+    debris = tmp_path / f".thing-{key}-x1y2"
+    other = tmp_path / f".thing-{key_of({'other': 1})}-x1y2"
+    gone = tmp_path / ".gone-abc"
+    for folder in (debris, other, gone):
+        folder.mkdir()
+        (folder / "half").write_bytes(b"made")
+    with (tmp_path / f"thing-{key_of({'other': 1})}.lock").open("a") as building:
+        fcntl.flock(building, fcntl.LOCK_EX)
+        build(cache)
+        assert not debris.exists()
+        assert not gone.exists()
+        assert other.exists()
+    cache.sweep()
+    assert not other.exists()
+    assert cache.find("thing", MATERIAL, full=True)
