@@ -1,4 +1,4 @@
-"""``make bench``: how long everything takes, as a table and as JSON in bench-results/.
+"""``make bench``: how long everything takes, as a table; JSON and Markdown in bench-results/.
 
 Every figure is the median of --runs runs. What a user waits for is measured as the user sees
 it: the command line as a process of its own, from its start to its end. What only happens
@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -75,6 +76,14 @@ class Figure:
     def median(self) -> float:
         """The middle one of the values."""
         return statistics.median(self.values)
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row of the table, in the order of _COLUMNS."""
+        digits = 0 if self.unit == "MiB" else 2
+        numbers = (self.median, min(self.values), max(self.values))
+        shown = [f"{value:.{digits}f} {self.unit}" for value in numbers]
+        target = "" if self.target is None else f"≤ {self.target:g} {self.unit}"
+        return (self.what, *shown, str(len(self.values)), target)
 
 
 class Recorder:
@@ -395,6 +404,9 @@ def machine(b: Bench, load: float) -> dict[str, Any]:
     }
 
 
+_COLUMNS = ("figure", "median", "least", "most", "n", "target")
+
+
 def table(b: Bench, about: dict[str, Any]) -> Table:
     """Return the figures, each beside what is to be reached."""
     accel = "KVM" if about["kvm"] else "software emulation"
@@ -404,17 +416,20 @@ def table(b: Bench, about: dict[str, Any]) -> Table:
         box=None,
         pad_edge=False,
     )
-    for name in ("FIGURE", "MEDIAN", "LEAST", "MOST", "N", "TARGET"):
-        shown.add_column(name, justify="left" if name == "FIGURE" else "right")
+    for name in _COLUMNS:
+        shown.add_column(name.upper(), justify="left" if name == "figure" else "right")
     for one in b.figures.values():
-        digits = 0 if one.unit == "MiB" else 2
-        cells = [f"{v:.{digits}f} {one.unit}" for v in (one.median, min(one.values))]
-        target = "" if one.target is None else f"≤ {one.target:g} {one.unit}"
+        what, median, *others = one.cells()
         colour = "" if one.target is None else "green" if one.median <= one.target else "red"
-        median = f"[{colour}]{cells[0]}[/]" if colour else cells[0]
-        most = f"{max(one.values):.{digits}f} {one.unit}"
-        shown.add_row(one.what, median, cells[1], most, str(len(one.values)), target)
+        shown.add_row(what, f"[{colour}]{median}[/]" if colour else median, *others)
     return shown
+
+
+def markdown(b: Bench) -> str:
+    """Return the figures as a Markdown table, for docs/benchmarks.md."""
+    rows = [_COLUMNS, ("---", *["---:"] * (len(_COLUMNS) - 1))]
+    rows += [tuple(cell.strip() for cell in one.cells()) for one in b.figures.values()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def main() -> None:
@@ -425,6 +440,9 @@ def main() -> None:
     parser.add_argument("--build", action="store_true", help="build an engine, too (minutes)")
     parser.add_argument("--output", type=Path, default=ROOT / "bench-results", help="a folder")
     given = parser.parse_args()
+    # Ended by whatever, no machine is left behind.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     unknown = set(given.phases) - set(PHASES)
     if unknown or given.runs < 1:
         parser.error(f"no phase {', '.join(sorted(unknown))}" if unknown else "at least one run")
@@ -470,6 +488,7 @@ def write(b: Bench, about: dict[str, Any], folder: Path, console: Console) -> No
         for key, one in b.figures.items()
     }
     path.write_text(json.dumps({"machine": about, "figures": figures}, indent=1) + "\n")
+    path.with_suffix(".md").write_text(markdown(b))
     console.print()
     console.print(table(b, about))
     console.print(f"\n[dim]written to {path.name} in {folder.name}/[/]")
