@@ -8,7 +8,10 @@ It dies with lvslab, whatever kills that.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -106,7 +109,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         for child in children.read_text().split():
-            subprocess.run(["kill", "-TERM", child], check=False)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGTERM)
     try:
         process.wait(timeout=_STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
