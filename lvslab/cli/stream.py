@@ -19,6 +19,7 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -133,21 +134,18 @@ def run(
     deadline = time.monotonic() + seconds if seconds is not None else None
     attach = stdin is not None or until_interrupt
     # poll, not epoll: that one refuses plain files, which are always ready.
-    with start(api, container, argv, stdin=attach) as stream, selectors.PollSelector() as ready:
+    with (
+        start(api, container, argv, stdin=attach) as stream,
+        _ending_by_interrupt(stream, until_interrupt),
+        selectors.PollSelector() as ready,
+    ):
         ready.register(stream.sock, selectors.EVENT_READ)
         if first:
             stream.send(first)
         if stdin is not None:
             ready.register(stdin, selectors.EVENT_READ)
         while True:
-            try:
-                events = _wait(stream, ready, deadline)
-            except KeyboardInterrupt:
-                if not until_interrupt:
-                    raise
-                until_interrupt = False  # A second Ctrl-C does not wait for last words.
-                stream.close_stdin()
-                continue
+            events = _wait(stream, ready, deadline)
             if deadline is not None and time.monotonic() >= deadline:
                 stream.close_stdin()
                 deadline = None
@@ -159,6 +157,36 @@ def run(
                     return stream.exit_code()
                 for which, payload in demux.feed(data):
                     deliver(which, payload)
+
+
+@contextmanager
+def _ending_by_interrupt(stream: ExecStream, wanted: bool) -> Iterator[None]:
+    """Let the first Ctrl-C (or SIGTERM) close the command's stdin, wherever we are just then.
+
+    As an exception it would come in the middle of writing output, and lose some. A second one
+    does not wait for last words.
+    """
+    if not wanted:
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        restore()
+        stream.close_stdin()
+
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        restore()
 
 
 def _wait(
