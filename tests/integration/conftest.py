@@ -7,6 +7,7 @@ live in a folder of the run and end with it.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,9 @@ COMMAND = 240
 @pytest.fixture(scope="session", autouse=True)
 def own_folders() -> Iterator[Path]:
     """Machines and records of this run, apart from the user's; the path is short for sockets."""
+    # A shell's background job ignores SIGINT, and so would every lvslab that a test interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="lvslab-") as folder:
         wanted = {"LVSLAB_RUN_DIR": f"{folder}/run", "XDG_STATE_HOME": f"{folder}/state"}
         before = {name: os.environ.get(name) for name in (*wanted, "LVSLAB_ENGINE", "LVSLAB_LAB")}
@@ -55,16 +59,15 @@ def built(own_folders: Path) -> None:
     Manager(Silent()).build("trixie")
 
 
-@pytest.fixture
-def cli(built: None, tmp_path: Path) -> Cli:
-    """Run lvslab as its users do, from a folder that is not the checkout."""
+def _lvslab(folder: Path) -> Cli:
+    """Return what runs lvslab as its users do, from a folder that is not the checkout."""
 
     def run(
         *words: str, check: bool = True, timeout: float = COMMAND, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "lvslab", *words],
-            cwd=tmp_path,
+            cwd=folder,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -78,6 +81,18 @@ def cli(built: None, tmp_path: Path) -> Cli:
         return done
 
     return run
+
+
+@pytest.fixture
+def cli(built: None, tmp_path: Path) -> Cli:
+    """Run lvslab as its users do, from a folder that is not the checkout."""
+    return _lvslab(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_cli(built: None, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """The same, for fixtures that last as long as their module."""
+    return _lvslab(tmp_path_factory.mktemp("cli"))
 
 
 def bring_up(name: str, lab: str) -> Lab:
