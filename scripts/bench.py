@@ -238,20 +238,28 @@ def _started(b: Bench, recorder: Recorder) -> EmbeddedEngine:
     return made
 
 
-def lab(b: Bench) -> None:
-    """Bring the lab up as a user does, without and with saved states, and tear it down."""
-    down = {"what": "lvslab teardown", "target": 1.0}
+_DOWN: dict[str, Any] = {"what": "lvslab teardown", "target": 1.0}
+
+
+def first(b: Bench) -> None:
+    """Bring the lab up as a user does, on a built engine without saved states."""
     for _ in range(b.runs):
         b.forget_states()
         first = b.lvslab("up", TOPOLOGY, "--lab", LAB)
         b.add("first up", first, what="first lvslab up on a built engine, no state", target=60.0)
         b.add("rss lab booted", b.memory(), what="memory of QEMU, lab, booted", unit="MiB")
-        b.add("teardown", b.lvslab("teardown", LAB), **down)
+        b.add("teardown", b.lvslab("teardown", LAB), **_DOWN)
+
+
+def restored(b: Bench) -> None:
+    """Bring a lab up as a user does that was up before, and tear it down."""
+    b.lvslab("up", TOPOLOGY, "--lab", LAB)
+    b.lvslab("teardown", LAB)
     for _ in range(b.runs):
         again = b.lvslab("up", TOPOLOGY, "--lab", LAB)
         b.add("up", again, what="lvslab up, the lab restored to proven ready", target=5.0)
         b.add("rss lab", b.memory(), what="memory of QEMU, lab restored", unit="MiB")
-        b.add("teardown", b.lvslab("teardown", LAB), **down)
+        b.add("teardown", b.lvslab("teardown", LAB), **_DOWN)
 
 
 def overhead(b: Bench) -> None:
@@ -379,12 +387,13 @@ def checks(b: Bench) -> None:
 PHASES: dict[str, Callable[[Bench], None]] = {
     "build": build,
     "engine": engine,
-    "lab": lab,
+    "first": first,
+    "restored": restored,
     "overhead": overhead,
     "demo": demo,
     "checks": checks,
 }
-DEFAULT = ("engine", "lab", "overhead", "demo", "checks")
+DEFAULT = ("engine", "first", "restored", "overhead", "demo", "checks")
 
 
 # -- what comes out -----------------------------------------------------------------------
