@@ -14,6 +14,9 @@ from lvslab.timeline.result import FaultResult
 
 __all__ = ["CLIENT_BACK", "CLIENT_LOST", "FaultSession", "OnEvent", "inject_only", "run_fault"]
 
+#: How often to wait anew when a request fails while the moment of the fault is waited for.
+_SETTLING = 5
+
 
 def run_fault(
     lab: Lab,
@@ -49,8 +52,11 @@ def run_fault(
     ) as session:
         back = hold is not None or then_heal
         try:
-            session.wait_steady()
-            session.wait_phase()
+            for _ in range(_SETTLING):
+                session.wait_steady()
+                session.wait_phase()
+                if session.steady():
+                    break
             session.inject()
             session.watch(hold)
             if back:

@@ -19,7 +19,7 @@ from lvslab.observe.healing import HEAL_TIMEOUT, journal
 from lvslab.observe.tracker import Change, Tracker
 from lvslab.timeline.decomposition import removed
 from lvslab.timeline.events import INITIAL, Event, ProbeResult
-from lvslab.timeline.result import FaultResult, analyse
+from lvslab.timeline.result import STEADY_BEFORE, FaultResult, analyse
 from lvslab.timeline.run import Run
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ OnEvent = Callable[[Event], None]
 _LEASE, _RENEW = 30.0, 10.0
 #: Seconds until the lab must serve steadily before a fault may be injected.
 _READY = 60.0
-#: Seconds without a failed request that make a service steady.
-_STEADY = 1.0
 #: Longest wait for one event before conditions are looked at again.
 _BEAT = 0.2
 
@@ -145,16 +143,11 @@ class FaultSession:
 
         Raises NotReadyError after ``timeout`` seconds (engine clock) and says what is missing.
         """
-        wanted = expect.expected_servers(self._lab.spec)
-        start = self._now
-
-        def steady() -> bool:
-            return self._tracker.steady(_STEADY, count=25, servers=wanted)
-
-        self._pump(steady, start + timeout)
-        if not steady():
+        self._pump(self.steady, self._now + timeout)
+        if not self.steady():
+            wanted = expect.expected_servers(self._lab.spec)
             why = [
-                self._tracker.why_not(t, _STEADY, count=25, servers=wanted)
+                self._tracker.why_not(t, STEADY_BEFORE, count=25, servers=wanted)
                 for t in self.run.targets
             ]
             raise NotReadyError(
@@ -162,6 +155,11 @@ class FaultSession:
                 + "; ".join(w for w in why if w),
                 fix="lvslab status shows what is wrong; lvslab heal undoes faults",
             )
+
+    def steady(self) -> bool:
+        """Whether nothing fails at the moment, and each real server that should answers."""
+        wanted = expect.expected_servers(self._lab.spec)
+        return self._tracker.steady(STEADY_BEFORE, count=25, servers=wanted)
 
     def wait_phase(self) -> None:
         """Wait a random part of the interval that decides how long detection takes.

@@ -29,6 +29,9 @@ from lvslab.timeline.run import Promise, Run
 
 Outcome = Literal["within", "outside", "inconclusive", "no-bound"]
 
+#: Seconds without a failed request before a fault that let what follows be put down to it.
+STEADY_BEFORE = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -133,7 +136,7 @@ def analyse(run: Run, events: Iterable[Event]) -> FaultResult:
     since = run.recorded_from if fault_t is None else fault_t
     readings = _readings(run, probe_results(ordered), since, heal_t)
     there, back = _longest(readings), _longest(readings, back=True)
-    flaws = [*run.flaws, *_flaws(ordered, readings)]
+    flaws = [*run.flaws, *_flaws(ordered, readings, since - STEADY_BEFORE)]
     if fault_t is None:
         flaws.append("the fault was not seen being injected")
     decomposition = None
@@ -206,15 +209,18 @@ def _readings(
     return tuple(readings)
 
 
-def _flaws(events: Iterable[Event], readings: Iterable[Reading]) -> list[str]:
-    """Return why the recording itself cannot be relied on."""
+def _flaws(events: Iterable[Event], readings: Iterable[Reading], steady_from: float) -> list[str]:
+    """Return why the recording itself cannot be relied on.
+
+    What failed before ``steady_from`` was over when the fault came, and says nothing of it.
+    """
     flaws = []
     for reading in readings:
         if not reading.requests:
             flaws.append(f"the probe reported nothing about {reading.target}")
         if reading.missing:
             flaws.append(f"{reading.missing} results of {reading.target} are missing")
-        if reading.before:
+        if any(d.outages[-1].last_failed >= steady_from for d in reading.before):
             flaws.append(f"requests to {reading.target} failed before the fault already")
     for event in events:
         if event.kind == "dropped":

@@ -143,6 +143,17 @@ def test_no_fault_while_a_real_server_does_not_answer() -> None:
     assert not world.journal
 
 
+def test_a_request_that_fails_while_the_moment_is_awaited_puts_it_off() -> None:
+    world = World()
+    # Steady from 1001.1 on, and then an advert is waited for.
+    world.at(1001.2, lambda: world.answering.discard("rs1"))
+    world.at(1001.25, lambda: world.answering.add("rs1"))
+    result = run(world, "lvs1")
+    assert result.readings[0].before
+    assert result.fault_t > 1002.2
+    assert result.verdict.outcome == "within"
+
+
 def test_no_second_fault_into_one_node() -> None:
     world = World()
     world.journal["lvs1"] = [{"fault_id": "x", "fault": "freeze"}]

@@ -121,7 +121,7 @@ def test_a_reading_that_cannot_be_relied_on_is_inconclusive(kind: str) -> None:
     elif kind == "missing":
         results = results[:600] + results[620:]
     elif kind == "before":
-        results = stories.served((102.0, 102.3), (105.0005, 108.406))
+        results = stories.served((104.3, 104.5), (105.0005, 108.406))
     elif kind == "nothing":
         results = []
     elif kind == "dropped":
@@ -131,6 +131,15 @@ def test_a_reading_that_cannot_be_relied_on_is_inconclusive(kind: str) -> None:
     verdict = analyse(run, [*rest, *as_events(results)]).verdict
     assert verdict.outcome == "inconclusive"
     assert verdict.reasons
+
+
+def test_what_was_over_well_before_the_fault_does_not_matter() -> None:
+    run, events = stories.failover()
+    rest = [e for e in events if e.kind != "probe.result"]
+    results = stories.served((102.0, 102.3), (105.0005, 108.406))
+    result = analyse(run, [*rest, *as_events(results)])
+    assert result.readings[0].before
+    assert result.verdict.outcome == "within"
 
 
 def test_a_request_under_way_when_the_fault_came_belongs_to_it() -> None:
