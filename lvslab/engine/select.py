@@ -135,7 +135,8 @@ def running_engines(choice: Choice, *, progress: Progress) -> Iterator[tuple[str
     manager = Manager(progress)
     if choice != "docker":
         for machine in manager.machines():
-            if not machine.running:
+            # A lab on a plain machine is on the engine that DOCKER_HOST names, or on none.
+            if not machine.running or lab_of_machine(machine.name) is None:
                 continue
             try:
                 engine = manager.find(machine.name)
