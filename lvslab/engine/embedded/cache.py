@@ -232,13 +232,18 @@ def key_of(material: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def disk_full(path: Path) -> EngineError:
-    """Return the error for a full disk below ``path``."""
+class DiskFullError(EngineError):
+    """There is no room left for what has to be written."""
+
+
+def disk_full(path: Path, *, needed: int | None = None) -> DiskFullError:
+    """Return the error for a full disk below ``path``; ``needed`` is in MiB."""
     free = shutil.disk_usage(path).free // 2**20
-    return EngineError(
-        f"the disk is full: {free} MiB free",
+    return DiskFullError(
+        f"the disk is full: {free} MiB free" + (f", {needed} needed" if needed else ""),
         where=str(path),
-        fix="free some room (lvslab engine clean), or set LVSLAB_CACHE_DIR to a larger disk",
+        fix="free some room (lvslab engine clean), or set LVSLAB_CACHE_DIR and LVSLAB_RUN_DIR "
+        "to a larger disk",
     )
 
 

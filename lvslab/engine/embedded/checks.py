@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from lvslab.engine.doctor import Check
+from lvslab.engine.embedded.disk import ROOM_NEEDED
 from lvslab.engine.embedded.paths import Paths, default_paths
 from lvslab.errors import EngineError
 
@@ -20,8 +21,7 @@ PROGRAMS = {
 }
 ROOT_PROGRAMS = {"unshare": "util-linux", "setpriv": "util-linux", "chroot": "coreutils"}
 USER_PROGRAMS = {"newuidmap": "uidmap"}
-#: MiB. A build needs 3 GiB for a moment; a machine 1 GiB of memory and QEMU 0.7 of its own.
-DISK_NEEDED = 4096
+#: MiB. A machine takes 1 GiB of memory, and QEMU 0.7 of its own.
 MEMORY_NEEDED = 2048
 
 
@@ -91,12 +91,12 @@ def _room(cache: Path) -> Check:
     place = next(p for p in (cache, *cache.parents) if p.exists())
     free = shutil.disk_usage(place).free // 2**20
     result = f"{free} MiB free for {cache}"
-    if free >= DISK_NEEDED:
+    if free >= ROOM_NEEDED:
         return Check("disk", "ok", result, "")
     return Check(
         "disk",
         "fail",
-        f"{result}, {DISK_NEEDED} needed to build",
+        f"{result}, {ROOM_NEEDED} needed to build",
         "free some room (lvslab engine clean), or set LVSLAB_CACHE_DIR to a larger disk",
     )
 

@@ -22,6 +22,8 @@ from lvslab.progress import Progress
 
 #: Sparse: only what is used takes room.
 DISK_SIZE = "8G"
+#: MiB. What a build needs for a moment; it leaves 1.5 GiB.
+ROOM_NEEDED = 4096
 
 #: Puts the node image onto a disk that was made without one, by booting it:
 #: (folder with disk.img, vmlinuz, initrd.gz, ...; base image archive) -> image reference.
@@ -96,6 +98,8 @@ def get_disk(
     """
 
     def make(folder: Path) -> dict[str, Any]:
+        if shutil.disk_usage(folder).free < ROOM_NEEDED << 20:
+            raise disk_full(folder.parent, needed=ROOM_NEEDED)
         builder = _Builder(folder, debian, progress)
         return builder.as_root(toolbox) if os.geteuid() == 0 else builder.as_user(toolbox, fill)
 

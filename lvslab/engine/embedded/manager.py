@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 from lvslab.engine import images
 from lvslab.engine.embedded import machine as vm
-from lvslab.engine.embedded.cache import Cache, Entry
+from lvslab.engine.embedded.cache import Cache, DiskFullError, Entry, disk_full
 from lvslab.engine.embedded.disk import Disk, FillByBooting, get_disk
 from lvslab.engine.embedded.engine import EmbeddedEngine
 from lvslab.engine.embedded.machine import Hardware, Machine, SavedState, find_qemu
@@ -122,13 +123,20 @@ class Manager:
                         engine = self._restore(folder, tools, disk, hardware, entry)
                     os.utime(entry.path / "manifest.json")
                     return engine, how
+                except DiskFullError:
+                    raise  # which says nothing about the state
                 except EngineError as error:
                     vm.destroy(folder)
                     self.cache.remove("state", entry.key)
                     with self._progress.step(f"discarding it: {error.what}"):
                         continue
             engine = self._boot(folder, tools, disk, hardware)
-            self._save(engine.machine, tools, disk, hardware, _IDLE)
+            try:
+                self._save(engine.machine, tools, disk, hardware, _IDLE)
+            except EngineError as error:
+                # It is up all the same; only the next start is slower.
+                with self._progress.step(f"going on without: {error.what}"):
+                    pass
             return engine, "boot"
 
     def _boot(self, folder: Path, tools: Toolbox, disk: Disk, hw: Hardware) -> EmbeddedEngine:
@@ -165,9 +173,13 @@ class Manager:
         try:
             yield
             (folder / _STARTING).unlink()
-        except BaseException:
+        except BaseException as error:
             _keep_logs(folder, self.paths.run)
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            refusal = disk_full(folder) if full else None
             vm.destroy(folder)
+            if refusal is not None:
+                raise refusal from error
             raise
 
     def save_lab(self, engine: EmbeddedEngine, plan: str) -> Entry:
@@ -351,4 +363,5 @@ def _host_cpu() -> str:
 
 def _keep_logs(folder: Path, run: Path) -> None:
     for log in folder.glob("*.log"):
-        shutil.copyfile(log, run / f"last-failed-{log.name}")
+        with contextlib.suppress(OSError):  # a full disk: what failed says so itself
+            shutil.copyfile(log, run / f"last-failed-{log.name}")

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from lvslab.engine.embedded.cache import disk_full
 from lvslab.errors import EngineError
 
 #: What no guest and no node ever reads. Not libperl: keepalived links it.
@@ -78,7 +79,10 @@ class Mmdebstrap:
                 argv, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, check=False
             ).returncode
         if code != 0:
-            tail = log.read_text(errors="replace").splitlines()[-12:]
+            said = log.read_text(errors="replace")
+            if "No space left" in said:
+                raise disk_full(dest.parent)
+            tail = said.splitlines()[-12:]
             raise EngineError(
                 f"mmdebstrap failed for Debian {self.release} (exit code {code}):\n    "
                 + "\n    ".join(tail),
