@@ -7,7 +7,7 @@ The definition, on which every figure rests:
   refused, reset, timed out and wrong answers are all *failed*.
 * An **outage** is an unbroken run of failed requests (in the order of the schedule). It starts
   with the *completion* of the last good request before the run (the latest completion, if some
-  overtook) and ends with the first *completion* of a good request after it. Completion, because
+  overtook, but not one after the run's end) and ends with the first *completion* of a good request after it. Completion, because
   a request which waited 0.8 s in a queue for the new director was not being served meanwhile.
 * Its length is the time between the two, **less one interval**: so far apart are two good
   requests when nothing is wrong. A total loss of service of T s makes the gap T to T + 2
@@ -145,10 +145,14 @@ def outages(results: Sequence[ProbeResult], interval: float) -> list[Outage]:
         before = runs[i - 1] if i > 0 else []
         after = runs[i + 1] if i + 1 < len(runs) else []
         edges = [*before[-1:], run[0], run[-1], *after[:1]]
+        end = min((r.end for r in after), default=None)
+        # Of what came before, a packet may have been lost at the very edge and sent again by
+        # TCP: answered in time, but when the outage was over already.
+        answered = [r.end for r in before if end is None or r.end < end]
         found.append(
             Outage(
-                start=max((r.end for r in before), default=None),
-                end=min((r.end for r in after), default=None),
+                start=max(answered, default=None),
+                end=end,
                 first_failed=run[0].start,
                 last_failed=run[-1].start,
                 failed=len(run),

@@ -37,6 +37,16 @@ def test_known_blackout() -> None:
     assert outage.resolution == pytest.approx(I)
 
 
+def test_an_answer_that_came_after_the_blackout_does_not_begin_it() -> None:
+    # The request at 0.98 was connected, its data fell into the black-out and was sent again
+    # by TCP 0.2 and 0.6 s later: answered before its deadline, but after the others.
+    results = probe(lambda s, t: not 0.99 <= t < 1.49, count=150)
+    results[49] = replace(results[49], end=0.98 + 0.6)
+    (outage,) = outages(results, I)
+    assert outage.start == pytest.approx(0.96 + 0.001)
+    assert outage.seconds == pytest.approx(0.52)
+
+
 @given(
     begin=st.floats(0.5, 2.0),
     length=st.floats(0.0, 4.0),
