@@ -65,6 +65,9 @@ def bring_up(s: Session, chosen: Chosen) -> None:
     except (KeyboardInterrupt, CancelledError, ConflictError) as error:
         if not known:
             _forget(s, spec.name, opened)
+        fresh = opened.how in _MADE_NOW and not known
+        if not isinstance(error, ConflictError) and fresh:
+            raise CancelledError("cancelled: what was begun was removed again") from error
         if isinstance(error, KeyboardInterrupt):
             raise CancelledError("cancelled") from error
         raise
@@ -103,6 +106,10 @@ _HOW = {
 }
 
 
+#: The machine did not run before this command.
+_MADE_NOW = ("lab", "engine", "boot")
+
+
 def _save(s: Session, opened: Opened, plan: Plan) -> None:
     from lvslab.engine.embedded.engine import EmbeddedEngine
     from lvslab.engine.embedded.manager import Manager
@@ -120,7 +127,7 @@ def _forget(s: Session, lab: str, opened: Opened) -> None:
     from lvslab.engine.embedded.manager import Manager
     from lvslab.engine.select import machine_name
 
-    if opened.how in ("lab", "engine", "boot"):
+    if opened.how in _MADE_NOW:
         opened.engine.close()
         Manager(s.progress).stop(machine_name(lab))
     record.forget(lab)

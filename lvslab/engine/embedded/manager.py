@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from lvslab.engine import images
 from lvslab.engine.embedded import machine as vm
-from lvslab.engine.embedded.cache import Cache, DiskFullError, Entry, disk_full
+from lvslab.engine.embedded.cache import Cache, DiskFullError, Entry, disk_full, key_of
 from lvslab.engine.embedded.disk import Disk, FillByBooting, get_disk
 from lvslab.engine.embedded.engine import EmbeddedEngine
 from lvslab.engine.embedded.machine import Hardware, Machine, SavedState, find_qemu
@@ -117,6 +117,9 @@ class Manager:
                 material = _state_material(tools, disk, hardware, what)
                 entry = self.cache.find("state", material, full=True)
                 if entry is None:
+                    # Damaged beyond what a glance at size and time sees, it would never be
+                    # made again.
+                    self.cache.remove("state", key_of(material))
                     continue
                 try:
                     with self._progress.step(f"restoring the saved {how}"):
