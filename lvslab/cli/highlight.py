@@ -31,7 +31,7 @@ class _Report(RegexHighlighter):
     highlights = (
         r"^\s*(?P<time>[+-]\d+\.\d{3} s)(?=  )",
         r"(?P<bad>FAULT \S+|FAULT$|last good request|OUTSIDE)",
-        r"(?P<good>HEALED \S+|first good request|\bMASTER$|(?<=verdict      )within)",
+        r"(?P<good>HEALED [\w-]+|first good request|\bMASTER$|(?<=verdict      )within)",
         r"(?P<unsure>INCONCLUSIVE|two holders)",
         r"^  (?P<label>[a-zV][A-Za-z ]{3,11}[a-z])(?=  )",
         r"(?P<figure>\d+\.\d{3} s ± \d+\.\d{3} s)",
