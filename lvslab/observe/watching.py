@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lvslab.observe.link import AgentLink
 
 #: Events of lvslab's own, for whoever shows a run as it happens; never part of a timeline.
-CLIENT_LOST, CLIENT_BACK = "client.lost", "client.back"
+CLIENT_LOST, CLIENT_BACK, HEALING = "client.lost", "client.back", "healing"
 
 OnEvent = Callable[[Event], None]
 
@@ -237,6 +237,9 @@ class FaultSession:
             self._links.pop(name, None)
             self._collector.follow(self._link(name))
             self._watch()
+        else:
+            now = self._collector.engine_now() or self._now
+            self._on_event(Event(now, name, HEALING, {"fault": self.fault.name}))
         self._await(self._pool.submit(self._request, name, "heal", timeout=HEAL_TIMEOUT))
         if self.healed is None:
             self._pump(lambda: self.healed is not None, self._now + 5.0)

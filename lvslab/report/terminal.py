@@ -26,33 +26,59 @@ _SAME_ANNOUNCEMENT = 1.0
 class Teller:
     """Gives out the lines of a run while its events come in.
 
-    Until the fault is known there is no time to tell, and an agent tells of a fault only when
-    its operations are done: what comes before is held, and told with it. keepalived announces
-    a VIP five times over; the repeats are not told.
+    Events come in the order in which they were known, which is not that of their times: each is
+    held until the clock of the engine, as other events tell it, is WINDOW past it. Until the
+    fault is known there is no time to tell, and an agent tells of a fault, or of its healing,
+    only when its operations are done: what comes before is held, and told with it. keepalived
+    announces a VIP five times over; the repeats are not told.
     """
 
     #: Seconds before the fault from which on held events are told.
-    _BEFORE = 0.5
+    BEFORE = 0.5
+    #: Seconds for which a line is held, so that one of an earlier moment can come before it.
+    WINDOW = 0.3
+    #: Seconds for which the end of a healing is waited for before others are told.
+    HEALING = 5.0
 
     def __init__(self) -> None:
         self._fault_t: float | None = None
         self._held: list[Event] = []
+        self._clock = float("-inf")
+        self._told = float("-inf")
+        self._healing = float("inf")
         self._announced: tuple[str, str, float] | None = None
 
     def tell(self, event: Event) -> list[str]:
-        """Return the lines that an event brings, mostly one or none."""
-        if self._fault_t is None:
+        """Return the lines that can be told now that this event came, mostly one or none."""
+        self._clock = max(self._clock, event.t)
+        if _text(event) is not None:
             self._held.append(event)
-            if event.kind != "fault.injected":
-                return []
-            since = event.t - self._BEFORE
+        if event.kind == "fault.injected" and self._fault_t is None:
             self._fault_t = event.t
-            held = sorted((e for e in self._held if e.t >= since), key=lambda e: e.t)
-            self._held = []
-        else:
-            held = [event]
-        lines = (line(e, self._fault_t) for e in held if not self._repeated(e))
-        return [text for text in lines if text is not None]
+            self._held = [e for e in self._held if e.t >= event.t - self.BEFORE]
+        elif event.kind == "healing":
+            self._healing = event.t
+        elif event.kind == "fault.healed" or self._clock > self._healing + self.HEALING:
+            self._healing = float("inf")
+        if self._fault_t is None:
+            return []
+        return self._give(min(self._clock, self._healing) - self.WINDOW)
+
+    def rest(self) -> list[str]:
+        """Return what is still held, when nothing more will come."""
+        return self._give(float("inf"))
+
+    def _give(self, until: float) -> list[str]:
+        ready = sorted((e for e in self._held if e.t <= until), key=lambda e: e.t)
+        self._held = [e for e in self._held if e.t > until]
+        said = []
+        for event in ready:
+            text = None if self._repeated(event) else line(event, self._fault_t)
+            if text is not None:
+                # What only a deadline shows is known too late for its place.
+                said.append(f"{text}, as is known now" if event.t < self._told else text)
+                self._told = max(self._told, event.t)
+        return said
 
     def _repeated(self, event: Event) -> bool:
         if event.kind != "arp.gratuitous":
@@ -98,6 +124,8 @@ def _text(event: Event) -> str | None:
         case "addr.add" | "addr.del" if d["vip"] and d["interface"] != "lo":
             return f"VIP {d['address']} {'on' if event.kind == 'addr.add' else 'off'}"
         case "link":
+            if d["up"] and not d.get("running", True):
+                return f"{d['interface']} up, without a carrier yet"
             return f"{d['interface']} {'up' if d['up'] else 'down'}"
         case "arp.gratuitous" if d["dir"] == "out":
             return f"gratuitous ARP: {d['address']} is at {d.get('mac', '?')}"
@@ -221,8 +249,8 @@ def _parts(title: str, split: Decomposition | None) -> list[str]:
         return []
     lines = [f"  {title}"]
     for part in split.parts:
-        note = "  (before it: the timer was running)" if part.seconds < 0 else ""
-        lines.append(f"    {part.seconds:+9.3f} s  {part.since} -> {part.until}{note}")
+        note = "(before it: the timer was running)" if part.seconds < 0 else part.note
+        lines.append(f"    {part.seconds:+9.3f} s  {part.since} -> {part.until}  {note}".rstrip())
     lines.append(f"    {split.seconds:+9.3f} s  sum")
     return lines
 

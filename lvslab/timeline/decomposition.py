@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from lvslab.timeline.events import Event
 from lvslab.timeline.outage import Outage
+
+_MASTER, _VIP, _GARP = "MASTER on", "VIP on", "gratuitous ARP from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,8 @@ class Mark:
 
     t: float
     what: str
+    #: What a reader should know of its time; empty where it is simply when it was seen.
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class Part:
     since: str
     until: str
     seconds: float
+    #: Of the mark that ends it.
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Decomposition:
     @property
     def parts(self) -> tuple[Part, ...]:
         """The time between each two marks that follow each other."""
-        return tuple(Part(a.what, b.what, b.t - a.t) for a, b in pairwise(self.marks))
+        return tuple(Part(a.what, b.what, b.t - a.t, b.note) for a, b in pairwise(self.marks))
 
 
 def of_failover(
@@ -50,11 +56,10 @@ def of_failover(
     """Split an outage that a director's fault caused, or None when its end was not seen.
 
     The marks: the fault; the last advert that ``node`` sent (it may lie before the fault: the
-    backup's timer was running already, so this part is then negative); then, in the order in
-    which they happened, another director's state MASTER, the VIP on it, its first gratuitous
-    ARP for it; and the first good request. keepalived tells its state after it has added the
-    addresses, so those two may well come the other way round. What was not seen is left out,
-    and its time falls to the part that follows.
+    backup's timer was running already, so this part is then negative); another director turns
+    MASTER (see :func:`_of_takeover`), the VIP is on it, its first gratuitous ARP for it; and the
+    first good request. What was not seen is left out, and its time falls to the part that
+    follows.
     """
     if outage.end is None or outage.end < fault_t:
         return None
@@ -71,7 +76,7 @@ def of_failover(
         what = _takeover(event)
         if what is not None:
             seen.setdefault(what, Mark(event.t, f"{what} {event.node}"))
-    marks += sorted(seen.values(), key=lambda m: m.t)
+    marks += _of_takeover(seen)
     marks.append(Mark(outage.end, "first good request"))
     return Decomposition(tuple(marks))
 
@@ -95,7 +100,7 @@ def of_return(
                 what = "a real server back in the table of"
             if what is not None:
                 seen.setdefault(what, Mark(event.t, f"{what} {node}"))
-    marks = [Mark(heal_t, "heal"), *seen.values(), Mark(outage.end, "first good request")]
+    marks = [Mark(heal_t, "heal"), *_of_takeover(seen), Mark(outage.end, "first good request")]
     return Decomposition(tuple(marks))
 
 
@@ -148,11 +153,32 @@ def _last_advert(events: Sequence[Event], node: str, before: float) -> float | N
     )
 
 
+def _of_takeover(seen: Mapping[str, Mark]) -> list[Mark]:
+    """Return the marks of a takeover in order, MASTER at the first sign of it.
+
+    keepalived decides, adds the VIPs, announces them, and writes its state to the notify FIFO
+    last, where the agent has yet to read it (seen: 2 to 70 ms after the address). The decision
+    was no later than the first thing that came of it.
+    """
+    own_word = seen.get(_MASTER)
+    signs = [m.t for what, m in seen.items() if what in (_VIP, _GARP)]
+    rest = [m for what, m in seen.items() if what != _MASTER]
+    if own_word is None:
+        return sorted(rest, key=lambda m: m.t)
+    first = min([own_word.t, *signs])
+    note = f"(its word of it came {own_word.t - first:.3f} s later)" if first < own_word.t else ""
+    return [
+        *sorted((m for m in rest if m.t < first), key=lambda m: m.t),
+        Mark(first, own_word.what, note),
+        *sorted((m for m in rest if m.t >= first), key=lambda m: m.t),
+    ]
+
+
 def _takeover(event: Event) -> str | None:
     if event.kind == "vrrp.state" and event.data["state"] == "MASTER":
-        return "MASTER on"
+        return _MASTER
     if event.kind == "addr.add" and event.data["vip"] and event.data["interface"] != "lo":
-        return "VIP on"
+        return _VIP
     if event.kind == "arp.gratuitous" and event.data["dir"] == "out":
-        return "gratuitous ARP from"
+        return _GARP
     return None

@@ -7,8 +7,9 @@ The definition, on which every figure rests:
   refused, reset, timed out and wrong answers are all *failed*.
 * An **outage** is an unbroken run of failed requests (in the order of the schedule). It starts
   with the *completion* of the last good request before the run (the latest completion, if some
-  overtook, but not one after the run's end) and ends with the first *completion* of a good request after it. Completion, because
-  a request which waited 0.8 s in a queue for the new director was not being served meanwhile.
+  overtook, but not one after the run's end) and ends with the first *completion* of a good
+  request after it. Completion, because a request which waited 0.8 s in a queue for the new
+  director was not being served meanwhile.
 * Its length is the time between the two, **less one interval**: so far apart are two good
   requests when nothing is wrong. A total loss of service of T s makes the gap T to T + 2
   intervals wide, depending on the phase, so gap - interval is T give or take one interval.

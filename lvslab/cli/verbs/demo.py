@@ -13,7 +13,7 @@ from lvslab.cli.session import Session
 from lvslab.cli.topologies import choose
 from lvslab.cli.verb import LAB, verb
 from lvslab.cli.verbs.doctor import examine
-from lvslab.cli.verbs.fail import held, teller
+from lvslab.cli.verbs.fail import held, telling
 from lvslab.cli.verbs.teardown import tear_down
 from lvslab.cli.verbs.up import bring_up
 from lvslab.errors import EngineError, LabError
@@ -99,9 +99,10 @@ def _play(s: Session, lab: Lab, act: Act) -> FaultResult:
 
     for more in range(AGAIN, -1, -1):
         node = act.node or _holder(lab)
-        result = run_fault(
-            lab, node, act.fault, hold=act.hold, then_heal=act.hold is None, on_event=teller(s)
-        )
+        with telling(s) as tell:
+            result = run_fault(
+                lab, node, act.fault, hold=act.hold, then_heal=act.hold is None, on_event=tell
+            )
         for line in ("", *closing(result)):
             s.out.reading(line)
         if result.verdict.outcome != "inconclusive" or not more:

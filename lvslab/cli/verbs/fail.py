@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,7 @@ from lvslab.cli.verb import FAULTS, verb
 from lvslab.cli.verbs.exec import NodeArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lvslab.timeline.events import Event
     from lvslab.timeline.result import FaultResult
@@ -57,7 +58,8 @@ def fail(
             s.out.text(f"{chosen.name} is in {node}")
         else:
             s.out.text(f"[dim]{lab.name}: waiting until all is steady, then a random moment[/]")
-            result = run_fault(lab, node, fault, hold=for_, on_event=teller(s))
+            with telling(s) as tell:
+                result = run_fault(lab, node, fault, hold=for_, on_event=tell)
             s.out.data(to_dict(result))
             for text in ("", *closing(result)):
                 s.out.reading(text)
@@ -68,17 +70,21 @@ def fail(
     return 0 if no_watch or held(result) else 1
 
 
-def teller(s: Session) -> Callable[[Event], None]:
-    """Return what prints a run's events as they come, with the time since the fault."""
+@contextmanager
+def telling(s: Session) -> Iterator[Callable[[Event], None]]:
+    """Give what prints a run's events as they come, with the time since the fault."""
     from lvslab.report.terminal import Teller
 
-    told = Teller()
+    teller = Teller()
 
-    def tell(event: Event) -> None:
-        for text in told.tell(event):
+    def put(lines: list[str]) -> None:
+        for text in lines:
             s.out.reading(text)
 
-    return tell
+    try:
+        yield lambda event: put(teller.tell(event))
+    finally:
+        put(teller.rest())
 
 
 def held(result: FaultResult) -> bool:

@@ -105,30 +105,74 @@ def test_a_verdict_that_is_not_within_says_why() -> None:
     assert "verdict      INCONCLUSIVE: measured 3.400 s ± 0.020 s: it broke" in early
 
 
+def words(lines: list[str]) -> list[str]:
+    return [text.split(None, 3)[3] for text in lines]
+
+
+def tick(t: float) -> Event:
+    """An event that is not told, but shows the clock."""
+    return advert(t, "lvs2")
+
+
 def test_the_teller_holds_what_came_before_the_fault_was_known_and_tells_it_in_order() -> None:
     teller = Teller()
     assert teller.tell(vip(90.0, "lvs1", added=True)) == []
     assert teller.tell(vip(105.003, "lvs1", added=False)) == []
-    told = teller.tell(stories.fault(105.0))
-    assert [text.split(None, 3)[3] for text in told] == [
-        "FAULT link-down",
-        "VIP 172.20.1.100 off",
-    ]
-    assert teller.tell(vip(108.0, "lvs2", added=True)) == [
-        "   +3.000 s  lvs2     VIP 172.20.1.100 on"
-    ]
+    assert teller.tell(tick(106.0)) == []
+    assert words(teller.tell(stories.fault(105.0))) == ["FAULT link-down", "VIP 172.20.1.100 off"]
+
+
+def test_what_is_known_a_little_late_is_told_in_its_place() -> None:
+    teller = Teller()
+    teller.tell(stories.fault(105.0))
+    up = event(106.02, "lvs1", "link", interface="eth0", up=True, running=True)
+    assert words(teller.tell(up)) == ["FAULT link-down"]
+    assert teller.tell(stories.healed(106.0)) == []
+    assert words(teller.tell(tick(106.4))) == ["HEALED link-down", "eth0 up"]
+
+
+def test_a_healing_that_takes_long_is_told_before_what_came_of_it() -> None:
+    teller = Teller()
+    teller.tell(stories.fault(105.0))
+    teller.tell(tick(106.0))
+    teller.tell(Event(107.0, "lvs1", "healing", {"fault": "keepalived-stop"}))
+    started = event(107.1, "lvs1", "service.started", service="keepalived", pid=1)
+    assert teller.tell(started) == []
+    assert teller.tell(tick(108.5)) == []
+    told = teller.tell(stories.healed(107.01))
+    assert words(told) == ["HEALED link-down", "keepalived started"]
+
+
+def test_a_healing_whose_end_does_not_come_holds_nothing_for_ever() -> None:
+    teller = Teller()
+    teller.tell(stories.fault(105.0))
+    healing = Event(107.0, "lvs1", "healing", {"fault": "link-down"})
+    assert words(teller.tell(healing)) == ["FAULT link-down"]
+    teller.tell(vip(108.0, "lvs1", added=True))
+    assert words(teller.tell(tick(112.1))) == ["VIP 172.20.1.100 on"]
+
+
+def test_what_only_a_deadline_shows_is_said_to_come_late() -> None:
+    teller = Teller()
+    teller.tell(stories.fault(105.0))
+    teller.tell(tick(105.4))
+    data = {"target": "v:80", "result": "timeout"}
+    (text,) = teller.tell(Event(104.98, "client", "client.lost", data))
+    assert text.startswith("   -0.020 s  client   last good request to v:80")
+    assert text.endswith("(timeout), as is known now")
+    assert teller.rest() == []
 
 
 def test_an_announcement_is_told_once() -> None:
     teller = Teller()
     teller.tell(stories.fault(105.0))
+    teller.rest()
 
-    def garp(t: float) -> list[str]:
-        return teller.tell(
-            event(t, "lvs2", "arp.gratuitous", address="1.2.3.4", mac="02:01", dir="out")
-        )
+    def garp(t: float) -> int:
+        teller.tell(event(t, "lvs2", "arp.gratuitous", address="1.2.3.4", mac="02:01", dir="out"))
+        return len(teller.rest())
 
-    assert [len(garp(t)) for t in (108.0, 108.001, 108.002, 113.0)] == [1, 0, 0, 1]
+    assert [garp(t) for t in (108.0, 108.001, 108.002, 113.0)] == [1, 0, 0, 1]
 
 
 def test_no_lesson_where_there_was_nothing_to_learn_it_from() -> None:

@@ -28,12 +28,28 @@ def test_a_link_down_whose_last_advert_was_before_it() -> None:
     assert split is not None
     assert [(p.until, round(p.seconds, 3)) for p in split.parts] == [
         ("last advert of lvs1", -0.4),
-        ("VIP on lvs2", 3.2),
+        # Decided when the address came at the latest, though it was told 2 ms after it.
+        ("MASTER on lvs2", 3.2),
+        ("VIP on lvs2", 0.0),
         ("gratuitous ARP from lvs2", 0.001),
-        ("MASTER on lvs2", 0.001),
-        ("first good request", 0.028),
+        ("first good request", 0.029),
     ]
     assert split.seconds == pytest.approx(2.83)
+    assert [p.note for p in split.parts if p.note] == ["(its word of it came 0.002 s later)"]
+
+
+def test_a_state_that_was_told_before_the_address_keeps_its_time() -> None:
+    events = [
+        advert(9.6, "lvs1"),
+        event(12.79, "lvs2", "vrrp.state", instance="VI_1", state="MASTER", priority=50),
+        vip(12.8, "lvs2", added=True),
+    ]
+    split = of_failover(events, 10.0, "lvs1", outage(12.83))
+    assert split is not None
+    assert [(p.until, round(p.seconds, 3), p.note) for p in split.parts][1:3] == [
+        ("MASTER on lvs2", 3.19, ""),
+        ("VIP on lvs2", 0.01, ""),
+    ]
 
 
 def test_a_graceful_stop_whose_last_advert_comes_after_the_fault() -> None:

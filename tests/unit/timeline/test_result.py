@@ -26,9 +26,9 @@ def test_a_failover_within_its_bound() -> None:
     assert result.decomposition is not None
     assert [p.until for p in result.decomposition.parts] == [
         "last advert of lvs1",
+        "MASTER on lvs2",
         "VIP on lvs2",
         "gratuitous ARP from lvs2",
-        "MASTER on lvs2",
         "first good request",
     ]
     (reading,) = result.readings
