@@ -21,6 +21,8 @@ def run(*argv: str | Path, cwd: Path) -> str:
     clean = {
         k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "LVSLAB", "VIRTUAL"))
     }
+    # The folders of this test run, not the user's.
+    clean |= {k: os.environ[k] for k in ("LVSLAB_RUN_DIR",) if k in os.environ}
     done = subprocess.run(argv, cwd=cwd, env=clean, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -79,3 +81,17 @@ def test_every_package_file_is_in_it(installed: Path, tmp_path: Path) -> None:
 def test_it_says_its_version(installed: Path, tmp_path: Path) -> None:
     said = run(installed / "lvslab", "--version", cwd=tmp_path)
     assert said == f"lvslab {lvslab.__version__}\n"
+
+
+@pytest.mark.engine
+def test_a_lab_comes_up_from_any_folder(built: None, installed: Path, tmp_path: Path) -> None:
+    there: list[str | Path] = [installed / "lvslab", "--engine", "embedded"]
+    try:
+        up = json.loads(run(*there, "up", "--lab", "dr", "--json", cwd=tmp_path))
+        assert (up["lab"], up["engine"]) == ("dr", "embedded")
+        # What the checkout built and saved is this very version's: it is not built again.
+        assert up["how"] in ("lab", "engine")
+        answer = json.loads(run(*there, "curl", "-n", "4", "--json", cwd=tmp_path))
+        assert answer["served_by"] == {"rs1": 2, "rs2": 2}
+    finally:
+        run(*there, "teardown", "dr", cwd=tmp_path)
