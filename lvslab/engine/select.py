@@ -99,6 +99,23 @@ def _usable_docker(debian: str, progress: Progress) -> DockerEngine | EngineErro
     )
 
 
+def would_take(choice: Choice) -> DockerEngine | None:
+    """Return the user's own Docker engine if a new lab would go there; builds nothing.
+
+    None also where that cannot be said yet: an engine without a node image was never tried.
+    """
+    if choice == "embedded":
+        return None
+    try:
+        engine = DockerEngine.connect()
+        if choice == "docker" or probe_ipvs(engine.client).ok:
+            return engine
+    except EngineError:
+        return None
+    engine.close()
+    return None
+
+
 def open_engine(choice: Choice, lab: str, *, progress: Progress) -> Engine:
     """Return the engine that an existing lab is on.
 

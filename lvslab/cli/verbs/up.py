@@ -136,7 +136,7 @@ def _forget(s: Session, lab: str, opened: Opened) -> None:
 def _would_do(s: Session, plan: Plan) -> Changes:
     """Return what ``up`` would do; no engine is started to find out."""
     from lvslab.engine.images import node_image_ref
-    from lvslab.engine.select import open_engine
+    from lvslab.engine.select import open_engine, would_take
     from lvslab.lab import Changes, preview
     from lvslab.lab.decide import decide
     from lvslab.lab.inventory import Inventory
@@ -144,7 +144,10 @@ def _would_do(s: Session, plan: Plan) -> Changes:
     try:
         engine = open_engine(s.choice_for(plan.lab).value, plan.lab, progress=s.progress)
     except (NotFoundError, EngineError):
-        return Changes(tuple(decide(plan, Inventory(), node_image_ref)), fresh=True)
+        own = would_take(s.choice_for(plan.lab).value)
+        if own is None:
+            return Changes(tuple(decide(plan, Inventory(), node_image_ref)), fresh=True)
+        engine = own
     try:
         return preview(engine, plan)
     finally:
