@@ -52,6 +52,10 @@ class Reading:
     #: The probe's own schedule: how late at worst, and how many results are missing.
     max_late: float
     missing: int
+    #: The same of the parts that a verdict rests on: from STEADY_BEFORE the fault to the heal,
+    #: and from the heal on.
+    starved: tuple[float, int]
+    starved_back: tuple[float, int]
 
     @property
     def requests(self) -> int:
@@ -137,8 +141,10 @@ def analyse(run: Run, events: Iterable[Event]) -> FaultResult:
     readings = _readings(run, probe_results(ordered), since, heal_t)
     there, back = _longest(readings), _longest(readings, back=True)
     flaws = [*run.flaws, *_flaws(ordered, readings, since - STEADY_BEFORE)]
+    flaws_back = [*run.flaws, *_flaws(ordered, readings)]
     if fault_t is None:
         flaws.append("the fault was not seen being injected")
+        flaws_back.append(flaws[-1])
     decomposition = None
     if run.role == "real-server":
         ends = [d.end for r in readings for d in r.there]
@@ -166,7 +172,7 @@ def analyse(run: Run, events: Iterable[Event]) -> FaultResult:
         else _judge(run, ordered, readings, run.promise_takeover, since, heal_t, flaws, back=False),
         verdict_back=None
         if heal_t is None
-        else _judge(run, ordered, readings, run.promise_back, heal_t, None, flaws, back=True),
+        else _judge(run, ordered, readings, run.promise_back, heal_t, None, flaws_back, back=True),
     )
 
 
@@ -204,23 +210,42 @@ def _readings(
                 by_name,
                 max_late,
                 missing,
+                starvation(_span(mine, fault_t - STEADY_BEFORE, heal_t), interval),
+                (0.0, 0) if heal_t is None else starvation(_span(mine, heal_t, None), interval),
             )
         )
     return tuple(readings)
 
 
-def _flaws(events: Iterable[Event], readings: Iterable[Reading], steady_from: float) -> list[str]:
-    """Return why the recording itself cannot be relied on.
+def _span(
+    results: Sequence[ProbeResult], since: float, until: float | None
+) -> Sequence[ProbeResult]:
+    """Return what was due between two moments, with its neighbours: a gap has two edges."""
+    first = next((i for i, r in enumerate(results) if r.due >= since), len(results))
+    last = len(results)
+    if until is not None:
+        last = next((i for i, r in enumerate(results) if r.due > until), last)
+    return results[max(0, first - 1) : last + 1]
+
+
+def _flaws(
+    events: Iterable[Event], readings: Iterable[Reading], steady_from: float | None = None
+) -> list[str]:
+    """Return why the recording cannot be relied on for what followed the fault, or the heal.
 
     What failed before ``steady_from`` was over when the fault came, and says nothing of it.
+    None: of the way back, for which what was before the fault does not matter.
     """
     flaws = []
     for reading in readings:
         if not reading.requests:
             flaws.append(f"the probe reported nothing about {reading.target}")
-        if reading.missing:
-            flaws.append(f"{reading.missing} results of {reading.target} are missing")
-        if any(d.outages[-1].last_failed >= steady_from for d in reading.before):
+        _, missing = reading.starved_back if steady_from is None else reading.starved
+        if missing:
+            flaws.append(f"{missing} results of {reading.target} are missing")
+        if steady_from is not None and any(
+            d.outages[-1].last_failed >= steady_from for d in reading.before
+        ):
             flaws.append(f"requests to {reading.target} failed before the fault already")
     for event in events:
         if event.kind == "dropped":
@@ -288,7 +313,8 @@ def _outage(readings: Sequence[Reading], *, back: bool) -> tuple[float | None, f
     if longest is not None:
         return longest.seconds, longest.resolution
     # Nothing failed: shorter than what the probe's widest gap could have hidden.
-    return 0.0, max((r.interval + r.max_late for r in readings), default=0.0)
+    lateness = [r.interval + (r.starved_back if back else r.starved)[0] for r in readings]
+    return 0.0, max(lateness, default=0.0)
 
 
 def _removal(
@@ -302,7 +328,7 @@ def _removal(
     interval = max((r.interval for r in readings), default=0.0)
     resolution = interval * max(run.targets.values(), default=1)
     if not found:
-        return 0.0, resolution + max((r.max_late for r in readings), default=0.0)
+        return 0.0, resolution + max((r.starved[0] for r in readings), default=0.0)
     last = max((d.outages[-1] for d in found), key=lambda o: o.last_failed)
     resolution += last.lateness
     if any(d.end is None for d in found):

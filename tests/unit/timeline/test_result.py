@@ -142,6 +142,29 @@ def test_what_was_over_well_before_the_fault_does_not_matter() -> None:
     assert result.verdict.outcome == "within"
 
 
+@pytest.mark.parametrize(
+    ("gap", "there", "back"),
+    [
+        ((101.0, 101.6), "within", "within"),
+        ((103.8, 104.4), "inconclusive", "within"),
+        ((109.0, 109.4), "inconclusive", "within"),
+        ((120.0, 120.4), "within", "inconclusive"),
+    ],
+)
+def test_a_gap_spoils_only_the_verdict_that_it_lies_in(
+    gap: tuple[float, float], there: str, back: str
+) -> None:
+    run, events = stories.there_and_back()
+    kept = [
+        e for e in events if e.kind != "probe.result" or not gap[0] <= float(e.data["due"]) < gap[1]
+    ]
+    result = analyse(run, kept)
+    assert result.readings[0].missing == pytest.approx((gap[1] - gap[0]) / I, abs=1)
+    assert result.verdict.outcome == there
+    assert result.verdict_back is not None
+    assert result.verdict_back.outcome == back
+
+
 def test_a_request_under_way_when_the_fault_came_belongs_to_it() -> None:
     run, events = stories.failover()
     rest = [e for e in events if e.kind != "probe.result"]
