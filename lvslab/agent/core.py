@@ -38,6 +38,8 @@ _FLUSH = 1.0
 _LOCAL_HTTP_DEADLINE = 2.0
 #: Seconds after the end of stdin until it is looked at again.
 _STDIN_AGAIN = 1.0
+#: Seconds for which a VIP's first announcement may be read before its address.
+_ANNOUNCED = 1.0
 _SHOWN_SYSCTLS = ("arp_ignore", "arp_announce", "ip_forward", "/vs/")
 #: What keepalived says on its FIFO that is a VRRP state (the rest are remarks).
 _VRRP_STATES = frozenset({"MASTER", "BACKUP", "FAULT", "STOP"})
@@ -192,6 +194,10 @@ class Agent:
             self._loop.defer(self._release)
 
     def _kernel_event(self, ev: str, t: float | None = None, **fields: Any) -> None:
+        if ev == "addr.del":
+            # What was announced before says nothing of the next time that it comes.
+            gone = fields["address"].partition("/")[0]
+            self._announced = [one for one in self._announced if one[1] != gone]
         if ev == "addr.add" and t is not None and fields["vip"]:
             self._came.append((t, fields))
             self._loop.defer(self._release)
@@ -203,6 +209,7 @@ class Agent:
 
         netlink has no time stamps: the time is that of the read, which on a busy processor is
         milliseconds late. But a VIP is there before it is announced, and packets do have one.
+        They may be read in one round with the address, or in one before it.
         """
         for t, fields in self._came:
             announced = [
@@ -210,7 +217,8 @@ class Agent:
             ]
             self._out.event("addr.add", min([t, *announced]), **fields)
         self._came.clear()
-        self._announced.clear()
+        recent = now() - _ANNOUNCED
+        self._announced = [one for one in self._announced if one[0] > recent]
 
     # --- commands -----------------------------------------------------------------------
 
