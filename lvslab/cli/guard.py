@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
@@ -37,6 +38,8 @@ def guarded(run: Callable[[], int | None], out: Output) -> int:
         # The reader has gone: give Python's own flush at exit somewhere to write to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except typer.BadParameter:
+        raise  # typer says it, with how the verb is used, and ends with 2
     except Exception as error:  # noqa: BLE001  the one place where a bug becomes a message
         tell_bug(error, out.err)
         return BUG

@@ -45,6 +45,7 @@ def fail(
 
     With --for it is healed after so long, and the way back is watched too.
     """
+    from lvslab.faults.registry import choose
     from lvslab.observe.session import inject_only, run_fault
     from lvslab.report.json import to_dict
     from lvslab.report.terminal import closing
@@ -57,6 +58,7 @@ def fail(
             s.out.data({"node": node, "fault": chosen.name})
             s.out.text(f"{chosen.name} is in {node}")
         else:
+            choose(lab.spec, node, fault)
             s.out.text(f"[dim]{lab.name}: waiting until all is steady, then a random moment[/]")
             with telling(s) as tell:
                 result = run_fault(lab, node, fault, hold=for_, on_event=tell)

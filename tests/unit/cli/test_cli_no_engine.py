@@ -24,6 +24,15 @@ def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def test_options_that_exclude_each_other_are_a_wrong_command_line(
+    runner: CliRunner, app: typer.Typer
+) -> None:
+    result = runner.invoke(app, ["fail", "lvs1", "--no-watch", "--for", "3s"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "not with --no-watch" in result.stderr
+    assert "bug" not in result.stderr
+
+
 @pytest.mark.parametrize(
     "args",
     [
