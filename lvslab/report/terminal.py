@@ -76,7 +76,7 @@ class Teller:
             text = None if self._repeated(event) else line(event, self._fault_t)
             if text is not None:
                 # What only a deadline shows is known too late for its place.
-                said.append(f"{text}, as is known now" if event.t < self._told else text)
+                said.append(f"{text} (known only now)" if event.t < self._told else text)
                 self._told = max(self._told, event.t)
         return said
 

@@ -10,6 +10,10 @@ from lvslab.timeline.events import Event
 from lvslab.timeline.outage import Outage
 
 _MASTER, _VIP, _GARP = "MASTER on", "VIP on", "gratuitous ARP from"
+_BACK = "a real server back in the table of"
+#: Seconds by which what netlink and the FIFOs told may be stamped after what came of it: they
+#: have no time of their own, and are stamped when the agent reads them.
+_LATE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,12 @@ def of_failover(
     since = max(m.t for m in marks)
     seen: dict[str, Mark] = {}
     for event in events:
-        if event.node == node or not since <= event.t <= outage.end:
+        if event.node == node or not since <= event.t <= outage.end + _LATE:
             continue
         what = _takeover(event)
         if what is not None:
             seen.setdefault(what, Mark(event.t, f"{what} {event.node}"))
-    marks += _of_takeover(seen)
+    marks += _of_takeover(seen, outage.end)
     marks.append(Mark(outage.end, "first good request"))
     return Decomposition(tuple(marks))
 
@@ -94,13 +98,17 @@ def of_return(
         return None
     seen: dict[str, Mark] = {}
     for event in sorted(events, key=lambda e: e.t):
-        if event.node == node and heal_t <= event.t <= outage.end:
+        if event.node == node and heal_t <= event.t <= outage.end + _LATE:
             what = _takeover(event)
             if event.kind == "lvs.rs" and event.data["state"].upper() == "UP":
-                what = "a real server back in the table of"
+                what = _BACK
             if what is not None:
                 seen.setdefault(what, Mark(event.t, f"{what} {node}"))
-    marks = [Mark(heal_t, "heal"), *_of_takeover(seen), Mark(outage.end, "first good request")]
+    marks = [
+        Mark(heal_t, "heal"),
+        *_of_takeover(seen, outage.end),
+        Mark(outage.end, "first good request"),
+    ]
     return Decomposition(tuple(marks))
 
 
@@ -153,25 +161,28 @@ def _last_advert(events: Sequence[Event], node: str, before: float) -> float | N
     )
 
 
-def _of_takeover(seen: Mapping[str, Mark]) -> list[Mark]:
-    """Return the marks of a takeover in order, MASTER at the first sign of it.
+def _of_takeover(seen: Mapping[str, Mark], end: float) -> list[Mark]:
+    """Return the marks of a takeover in order, none later than what came of it.
 
     keepalived decides, adds the VIPs, announces them, and writes its state to the notify FIFO
-    last, where the agent has yet to read it (seen: 2 to 70 ms after the address). The decision
-    was no later than the first thing that came of it.
+    last, where the agent has yet to read it (seen: 2 to 70 ms after the address). So neither the
+    decision nor the address is later than the announcement, whose stamp is the packet's, or
+    than ``end``, the first request that was served by it; a mark that was moved says by how much.
     """
-    own_word = seen.get(_MASTER)
-    signs = [m.t for what, m in seen.items() if what in (_VIP, _GARP)]
-    rest = [m for what, m in seen.items() if what != _MASTER]
-    if own_word is None:
-        return sorted(rest, key=lambda m: m.t)
-    first = min([own_word.t, *signs])
-    note = f"(its word of it came {own_word.t - first:.3f} s later)" if first < own_word.t else ""
-    return [
-        *sorted((m for m in rest if m.t < first), key=lambda m: m.t),
-        Mark(first, own_word.what, note),
-        *sorted((m for m in rest if m.t >= first), key=lambda m: m.t),
-    ]
+    signs = {what: m.t for what, m in seen.items() if what == _GARP}
+    marks = []
+    for what in (_VIP, _MASTER):
+        if what in seen:
+            signs[what] = min(seen[what].t, end, *signs.values())
+    if _BACK in seen:
+        signs[_BACK] = min(seen[_BACK].t, end)
+    # In the order in which keepalived does them, where they are at one moment.
+    for what in (_MASTER, _VIP, _GARP, _BACK):
+        if what in seen and signs[what] <= end:
+            late = seen[what].t - signs[what]
+            note = f"(told {late:.3f} s later)" if late > 0 else ""
+            marks.append(Mark(signs[what], seen[what].what, note))
+    return sorted(marks, key=lambda m: m.t)
 
 
 def _takeover(event: Event) -> str | None:

@@ -159,7 +159,7 @@ def test_what_only_a_deadline_shows_is_said_to_come_late() -> None:
     data = {"target": "v:80", "result": "timeout"}
     (text,) = teller.tell(Event(104.98, "client", "client.lost", data))
     assert text.startswith("   -0.020 s  client   last good request to v:80")
-    assert text.endswith("(timeout), as is known now")
+    assert text.endswith("(timeout) (known only now)")
     assert teller.rest() == []
 
 

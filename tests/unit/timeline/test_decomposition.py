@@ -35,7 +35,34 @@ def test_a_link_down_whose_last_advert_was_before_it() -> None:
         ("first good request", 0.029),
     ]
     assert split.seconds == pytest.approx(2.83)
-    assert [p.note for p in split.parts if p.note] == ["(its word of it came 0.002 s later)"]
+    assert [p.note for p in split.parts if p.note] == ["(told 0.002 s later)"]
+
+
+def test_what_was_read_late_is_no_later_than_what_came_of_it() -> None:
+    events = [
+        advert(9.6, "lvs1"),
+        event(12.8, "lvs2", "arp.gratuitous", address="172.20.1.100", mac="02:00", dir="out"),
+        vip(12.83, "lvs2", added=True),
+        event(12.84, "lvs2", "vrrp.state", instance="VI_1", state="MASTER", priority=50),
+    ]
+    split = of_failover(events, 10.0, "lvs1", outage(12.82))
+    assert split is not None
+    assert [(p.until, round(p.seconds, 3), p.note) for p in split.parts][1:] == [
+        ("MASTER on lvs2", 3.2, "(told 0.040 s later)"),
+        ("VIP on lvs2", 0.0, "(told 0.030 s later)"),
+        ("gratuitous ARP from lvs2", 0.0, ""),
+        ("first good request", 0.02, ""),
+    ]
+
+
+def test_a_client_that_asked_before_the_announcement_needs_none() -> None:
+    events = [
+        vip(12.8, "lvs2", added=True),
+        event(12.83, "lvs2", "arp.gratuitous", address="172.20.1.100", mac="02:00", dir="out"),
+    ]
+    split = of_failover(events, 10.0, "lvs1", outage(12.82))
+    assert split is not None
+    assert [p.until for p in split.parts] == ["VIP on lvs2", "first good request"]
 
 
 def test_a_state_that_was_told_before_the_address_keeps_its_time() -> None:
