@@ -110,37 +110,48 @@ class Manager:
             if self._up(folder):
                 return self._attach(folder), "running"
             _remove(folder)
-            tools, disk = self.build(debian)
-            hardware = choose_hardware(tools, disk, self.paths.cache, self._progress, nodes=nodes)
-            wanted: list[tuple[How, str]] = [("lab", plan)] if plan else []
-            for how, what in [*wanted, ("engine", _IDLE)]:
-                material = _state_material(tools, disk, hardware, what)
-                entry = self.cache.find("state", material, full=True)
-                if entry is None:
-                    # Damaged beyond what a glance at size and time sees, it would never be
-                    # made again.
-                    self.cache.remove("state", key_of(material))
-                    continue
-                try:
-                    with self._progress.step(f"restoring the saved {how}"):
-                        engine = self._restore(folder, tools, disk, hardware, entry)
-                    os.utime(entry.path / "manifest.json")
-                    return engine, how
-                except DiskFullError:
-                    raise  # which says nothing about the state
-                except EngineError as error:
-                    vm.destroy(folder)
-                    self.cache.remove("state", entry.key)
-                    with self._progress.step(f"discarding it: {error.what}"):
-                        continue
-            engine = self._boot(folder, tools, disk, hardware)
             try:
-                self._save(engine.machine, tools, disk, hardware, _IDLE)
+                return self._fresh(folder, debian, plan, nodes)
+            except BaseException:
+                # Ctrl-C can strike between any two steps.
+                _remove(folder)
+                raise
+
+    def _fresh(
+        self, folder: Path, debian: str, plan: str | None, nodes: int
+    ) -> tuple[EmbeddedEngine, How]:
+        """Start a machine where there is none; what it makes is the caller's to undo."""
+        tools, disk = self.build(debian)
+        hardware = choose_hardware(tools, disk, self.paths.cache, self._progress, nodes=nodes)
+        wanted: list[tuple[How, str]] = [("lab", plan)] if plan else []
+        for how, what in [*wanted, ("engine", _IDLE)]:
+            material = _state_material(tools, disk, hardware, what)
+            entry = self.cache.find("state", material, full=True)
+            if entry is None:
+                # Damaged beyond what a glance at size and time sees, it would never be
+                # made again.
+                self.cache.remove("state", key_of(material))
+                continue
+            try:
+                with self._progress.step(f"restoring the saved {how}"):
+                    engine = self._restore(folder, tools, disk, hardware, entry)
+                os.utime(entry.path / "manifest.json")
+                return engine, how
+            except DiskFullError:
+                raise  # which says nothing about the state
             except EngineError as error:
-                # It is up all the same; only the next start is slower.
-                with self._progress.step(f"going on without: {error.what}"):
-                    pass
-            return engine, "boot"
+                vm.destroy(folder)
+                self.cache.remove("state", entry.key)
+                with self._progress.step(f"discarding it: {error.what}"):
+                    continue
+        engine = self._boot(folder, tools, disk, hardware)
+        try:
+            self._save(engine.machine, tools, disk, hardware, _IDLE)
+        except EngineError as error:
+            # It is up all the same; only the next start is slower.
+            with self._progress.step(f"going on without: {error.what}"):
+                pass
+        return engine, "boot"
 
     def _boot(self, folder: Path, tools: Toolbox, disk: Disk, hw: Hardware) -> EmbeddedEngine:
         machine = Machine(folder, tools, disk, hw)
