@@ -95,15 +95,18 @@ def module_cli(built: None, tmp_path_factory: pytest.TempPathFactory) -> Cli:
     return _lvslab(tmp_path_factory.mktemp("cli"))
 
 
-def bring_up(name: str, lab: str) -> Lab:
-    """Bring a shipped topology up on the embedded engine, restored where it was saved."""
-    path = topology.builtin(name)
+def bring_up(name: str | Path, lab: str) -> Lab:
+    """Bring a topology up on the embedded engine: a shipped one, restored where it was saved.
+
+    One of a test's own, in a file, is not saved: it would stay in the cache for nothing.
+    """
+    path = name if isinstance(name, Path) else topology.builtin(name)
     assert path is not None
     spec = topology.load(path, name=lab)
     plan = make_plan(spec, lab, agent_files=agent_files())
     opened = start_engine("embedded", lab, debian=spec.debian, plan=plan.digest, progress=Silent())
     made = up(opened.engine, plan, progress=Silent())
-    if opened.how in ("engine", "boot"):
+    if opened.how in ("engine", "boot") and not isinstance(name, Path):
         Manager(Silent()).save_lab(opened.engine, plan.digest)  # type: ignore[arg-type]
     return made
 

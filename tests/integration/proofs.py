@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from docker.models.containers import Container
@@ -78,8 +79,8 @@ print(json.dumps({"said": said, "to": there, "from": back}))
 
 
 @contextmanager
-def opened(name: str, lab: str) -> Iterator[Lab]:
-    """Bring a shipped topology up for a with block; its machine ends with it."""
+def opened(name: str | Path, lab: str) -> Iterator[Lab]:
+    """Bring a shipped topology, or one in a file, up for a with block; its machine ends with it."""
     made = bring_up(name, lab)
     try:
         yield made

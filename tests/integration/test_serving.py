@@ -15,6 +15,8 @@ from lvslab.lab import Lab, lab_status
 
 from .proofs import FRAMES, WHO_HAS, Beside, beside, container_of, in_node, mac_of, opened
 
+pytestmark = pytest.mark.engine
+
 CLIENT, VIP = "client", "172.20.1.100"
 SERVERS = {"rs1": "172.20.1.10", "rs2": "172.20.1.11"}
 DIRECTORS = ("lvs1", "lvs2")
