@@ -60,6 +60,7 @@ class Agent:
         #: VIPs that came and gratuitous ARPs that left in this round of the loop.
         self._came: list[tuple[float, dict[str, Any]]] = []
         self._announced: list[tuple[float, str]] = []
+        self._gone: dict[str, float] = {}
         self._sniffer: Sniffer | None = None
         self._watch_timer = 0
         self._vrrp: dict[str, dict[str, Any]] = {}
@@ -196,8 +197,7 @@ class Agent:
     def _kernel_event(self, ev: str, t: float | None = None, **fields: Any) -> None:
         if ev == "addr.del":
             # What was announced before says nothing of the next time that it comes.
-            gone = fields["address"].partition("/")[0]
-            self._announced = [one for one in self._announced if one[1] != gone]
+            self._gone[fields["address"].partition("/")[0]] = now()
         if ev == "addr.add" and t is not None and fields["vip"]:
             self._came.append((t, fields))
             self._loop.defer(self._release)
@@ -212,9 +212,9 @@ class Agent:
         They may be read in one round with the address, or in one before it.
         """
         for t, fields in self._came:
-            announced = [
-                sent for sent, ip in self._announced if fields["address"].startswith(ip + "/")
-            ]
+            ip = fields["address"].partition("/")[0]
+            since = max(t - _ANNOUNCED, self._gone.get(ip, 0.0))
+            announced = [sent for sent, vip in self._announced if vip == ip and sent > since]
             self._out.event("addr.add", min([t, *announced]), **fields)
         self._came.clear()
         recent = now() - _ANNOUNCED
