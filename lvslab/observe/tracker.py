@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lvslab.timeline.events import ProbeResult
+from lvslab.timeline.events import Event, ProbeResult
 from lvslab.timeline.outage import STEADY_GOOD
 
 #: A result that is this much overdue (seconds after its deadline) was skipped or lost; the
@@ -161,3 +161,21 @@ class Tracker:
         if silent:
             return f"{name}: no answer from {', '.join(silent)}"
         return None
+
+
+class Tables:
+    """What the directors took out of their IPVS tables and have not put back."""
+
+    def __init__(self) -> None:
+        #: (director, virtual server, real server)
+        self.out: set[tuple[str, str, str]] = set()
+
+    def note(self, event: Event) -> None:
+        """Take an event of any kind."""
+        if event.kind == "lvs.rs":
+            one = (event.node, event.data["vs"], event.data["rs"])
+            down = event.data["state"].upper() == "DOWN"
+            (self.out.add if down else self.out.discard)(one)
+        elif event.kind in ("service.started", "agent.ready"):
+            # A keepalived that starts begins with all of them, and says nothing of it.
+            self.out = {one for one in self.out if one[0] != event.node}

@@ -16,7 +16,7 @@ from lvslab.faults.registry import choose
 from lvslab.observe import expect
 from lvslab.observe.collector import Collector, Lab
 from lvslab.observe.healing import HEAL_TIMEOUT, journal
-from lvslab.observe.tracker import Change, Tracker
+from lvslab.observe.tracker import Change, Tables, Tracker
 from lvslab.timeline.decomposition import removed
 from lvslab.timeline.events import INITIAL, Event, ProbeResult
 from lvslab.timeline.result import STEADY_BEFORE, FaultResult, analyse
@@ -78,6 +78,7 @@ class FaultSession:
         #: VIPs that were taken and real servers removed. Looked at afterwards, because the
         #: agent tells of a fault when its operations are done, and others are quicker.
         self._landmarks: list[Event] = []
+        self._tables = Tables()
         self.run: Run = expect.describe(
             lab.spec,
             self.target,
@@ -251,7 +252,7 @@ class FaultSession:
             self.run = expect.with_promise_back(self._lab.spec, self.run, down_for)
 
     def watch_back(self) -> None:
-        """Watch until the lab is as it was: the VIPs where they belong, all servers steady."""
+        """Watch until the lab is as it was: VIPs where they belong, tables full, all steady."""
         limit = expect.limits_back(self._lab.spec, self.run)
         self._pump(self._settled_back, (self.healed or self._now) + limit.give_up)
 
@@ -307,7 +308,7 @@ class FaultSession:
         moved = self._taken(self.injected, itself=False)
         marks = self._taken(self.healed, itself=True)
         returns = bool(moved) and expect.taken_back(spec, self.target.name)
-        if returns and not _vips(marks) >= self._mine:
+        if self._tables.out or (returns and not _vips(marks) >= self._mine):
             return False
         since = max([self.healed, *(e.t for e in marks)])
         wanted = expect.expected_servers(spec)
@@ -362,6 +363,7 @@ class FaultSession:
                 self._landmarks.append(event)
         elif removed(event, self.run.address):
             self._landmarks.append(event)
+        self._tables.note(event)
         self._on_event(event)
 
     def _renew(self) -> None:

@@ -153,6 +153,8 @@ class World:
         if fault == "power-off":
             self.holders.discard(node)
         if fault == "link-down":
+            for server in sorted(self.table[node]):
+                self._said(node, server, "DOWN")
             self.table[node] = set()
         if held:
             graceful = fault in ("keepalived-stop", "keepalived-kill")
@@ -178,7 +180,8 @@ class World:
 
         def fill() -> None:
             self.table[node] |= {"rs1", "rs2"}
-            self._said(node, "rs1", "UP")
+            for server in ("rs1", "rs2"):
+                self._said(node, server, "UP")
 
         if node == "lvs1":
             self.at(self.now + DOWN["lvs1"], take)

@@ -114,6 +114,15 @@ def test_without_preemption_the_way_back_does_not_wait_for_the_vip() -> None:
     assert not world.journal.get("lvs2")
 
 
+def test_the_way_back_ends_when_the_tables_are_full_again_though_all_is_served() -> None:
+    world = World()
+    result = run(world, "lvs2", then_heal=True)
+    assert result.outage is None
+    back = [e.t for e in result.events if e.kind == "lvs.rs" and e.data["state"] == "UP"]
+    assert len(back) == 2
+    assert world.table["lvs2"] == {"rs1", "rs2"}
+
+
 def test_the_phase_follows_the_seed_and_nothing_else() -> None:
     def moment(seed: int) -> float:
         result = run(World(), "lvs1", seed=seed)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvslab.observe.tracker import InOrder, Tracker
-from lvslab.timeline.events import ProbeResult
+from lvslab.observe.tracker import InOrder, Tables, Tracker
+from lvslab.timeline.events import Event, ProbeResult
 
 from ..timeline.handmade import I, probe
 
@@ -90,3 +90,18 @@ def test_several_targets_must_all_be_steady() -> None:
     assert tracker.why_not("a", 0.5) is None
     assert tracker.why_not("b", 0.5) == "b: requests fail: timeout"
     assert not tracker.steady(0.5)
+
+
+def test_tables_know_what_is_out_and_what_a_new_keepalived_has() -> None:
+    tables = Tables()
+
+    def said(node: str, rs: str, state: str) -> None:
+        tables.note(Event(1.0, node, "lvs.rs", {"vs": "v:80", "rs": rs, "state": state}))
+
+    for node in ("lvs1", "lvs2"):
+        said(node, "r:80", "DOWN")
+    said("lvs1", "s:80", "DOWN")
+    said("lvs1", "r:80", "UP")
+    assert tables.out == {("lvs1", "v:80", "s:80"), ("lvs2", "v:80", "r:80")}
+    tables.note(Event(2.0, "lvs2", "service.started", {"service": "keepalived"}))
+    assert tables.out == {("lvs1", "v:80", "s:80")}
