@@ -14,6 +14,7 @@ middle of a later measurement.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import json
@@ -55,6 +56,23 @@ def next_index(t0: float, rate: float, k: int, t: float) -> int:
         return k
     k = int((t - t0) * rate)
     return k if due_at(t0, rate, k) >= t else k + 1
+
+
+#: Below the kernel's own range for outgoing connections (ip_local_port_range): ports that
+#: nobody else takes.
+PORTS = range(1025, 32768)
+
+
+def source_port(t0: float, rate: float, seq: int) -> int:
+    """Return the port that request ``seq`` comes from; each is used again as late as possible.
+
+    One client that asks one VIP fifty times a second stands for many that ask now and then.
+    Left to the kernel, which shuffles its choice every 10 s, its ports come again within the
+    minutes for which IPVS remembers a connection (60 s after a SYN, 120 s after a FIN): with
+    ``expire_nodest_conn`` 0 a request from such a port goes to a real server that is no longer
+    in the table, and nowhere. A probe that follows another begins where that one cannot have been.
+    """
+    return PORTS[(int(t0 * 2 * rate) + seq) % len(PORTS)]
 
 
 class _Request:
@@ -146,6 +164,9 @@ class Probe:
         request = _Request(seq, seq % len(self._targets), due, self._deadline)
         self._max_late = max(self._max_late, request.start - due)
         self._sent += 1
+        # A port that is taken all the same: the kernel chooses.
+        with contextlib.suppress(OSError):
+            request.sock.bind(("", source_port(self._t0, self._rate, seq)))
         code = request.sock.connect_ex(self._targets[request.target][0])
         if code not in (0, errno.EINPROGRESS):
             self._report(request, now(), *_failed(code))

@@ -156,3 +156,47 @@ def test_never_answered_is_a_timeout_at_the_deadline() -> None:
         lines = run_probe([target], 1, deadline=0.05, rate=0.1)
     assert lines[0]["result"] == "timeout"
     assert abs(lines[0]["end"] - lines[0]["start"] - 0.05) < 1e-5
+
+
+def test_a_port_comes_again_only_after_ipvs_forgot_it():
+    """IPVS remembers a connection for 60 s after a SYN and for 120 s after a FIN."""
+    rate = 50.0
+    last: dict[int, float] = {}
+    # Probes of 40 s, one right after the other, as repeated faults make them.
+    for begin in range(0, 400, 40):
+        t0 = 1234.5 + begin
+        for seq in range(int(40 * rate)):
+            port = probe.source_port(t0, rate, seq)
+            t = t0 + seq / rate
+            assert t - last.get(port, -1e9) > 120
+            assert 1024 < port < 32768
+            last[port] = t
+
+
+def test_requests_come_from_the_ports_that_were_planned():
+    seen = []
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(50)
+        order = {
+            "probe": "p",
+            "rate": 50.0,
+            "deadline": 1.0,
+            "t0": now(),
+            "targets": [{"vip": "127.0.0.1", "port": server.getsockname()[1], "path": "/"}],
+        }
+        out, control = os.pipe(), os.pipe()
+        thread = threading.Thread(
+            target=lambda: probe.Probe("client", order, out[1], control[0]).run()
+        )
+        thread.start()
+        for _ in range(5):
+            connection, address = server.accept()
+            seen.append(address[1])
+            connection.close()
+        os.close(control[1])
+        server.close()
+        thread.join(20)
+    for fd in (out[0], out[1], control[0]):
+        os.close(fd)
+    assert seen == [probe.source_port(order["t0"], 50.0, seq) for seq in range(5)]
