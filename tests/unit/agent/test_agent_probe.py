@@ -178,7 +178,7 @@ def test_requests_come_from_the_ports_that_were_planned():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(50)
-        order = {
+        order: dict[str, Any] = {
             "probe": "p",
             "rate": 50.0,
             "deadline": 1.0,
