@@ -11,7 +11,9 @@ from lvslab.errors import EngineError
 @pytest.fixture
 def qemu(tmp_path):
     """A QMP server that answers each command with the next of its answers; notes the commands."""
-    path, asked, answers = tmp_path / "q", [], []
+    path = tmp_path / "q"
+    asked: list[str] = []
+    answers: list[dict[str, object]] = []
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
