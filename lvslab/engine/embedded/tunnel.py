@@ -41,6 +41,11 @@ def open_tunnel(folder: Path, disk: Disk, *, timeout: float) -> Path:
         "BatchMode": "yes",
         "LogLevel": "ERROR",
         "ControlPath": "none",
+        # Seen under software emulation, twice: a request waited for minutes, and the next thing
+        # sent through the port woke it. So something is sent often; and a machine that stands
+        # still to be saved is not given up for it.
+        "ServerAliveInterval": "2",
+        "ServerAliveCountMax": "300",
         "PreferredAuthentications": "publickey",
         "KexAlgorithms": "curve25519-sha256",
         "Ciphers": "chacha20-poly1305@openssh.com",
