@@ -179,3 +179,29 @@ class Tables:
         elif event.kind in ("service.started", "agent.ready"):
             # A keepalived that starts begins with all of them, and says nothing of it.
             self.out = {one for one in self.out if one[0] != event.node}
+
+
+class Held:
+    """Which directors have which VIPs in their kernels, by what netlink told."""
+
+    def __init__(self) -> None:
+        self._by: dict[str, set[str]] = {}
+        #: When it last changed (engine clock).
+        self.changed = float("-inf")
+
+    def set(self, node: str, vips: Iterable[str]) -> None:
+        """Say what a node has, whatever it had."""
+        self._by[node] = set(vips)
+
+    def note(self, event: Event) -> None:
+        """Take an event of any kind."""
+        ours = event.kind in ("addr.add", "addr.del") and event.data["vip"]
+        if ours and event.data["interface"] != "lo":
+            vip = str(event.data["address"]).partition("/")[0]
+            mine = self._by.setdefault(event.node, set())
+            (mine.add if event.kind == "addr.add" else mine.discard)(vip)
+            self.changed = max(self.changed, event.t)
+
+    def alone(self, node: str, vips: Iterable[str]) -> bool:
+        """Whether the node, and no other, has all of these."""
+        return all({n for n, has in self._by.items() if vip in has} == {node} for vip in vips)

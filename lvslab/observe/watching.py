@@ -16,7 +16,7 @@ from lvslab.faults.registry import choose
 from lvslab.observe import expect
 from lvslab.observe.collector import Collector, Lab
 from lvslab.observe.healing import HEAL_TIMEOUT, journal
-from lvslab.observe.tracker import Change, Tables, Tracker
+from lvslab.observe.tracker import Change, Held, Tables, Tracker
 from lvslab.timeline.decomposition import removed
 from lvslab.timeline.events import INITIAL, Event, ProbeResult
 from lvslab.timeline.result import STEADY_BEFORE, FaultResult, analyse
@@ -78,7 +78,7 @@ class FaultSession:
         #: VIPs that were taken and real servers removed. Looked at afterwards, because the
         #: agent tells of a fault when its operations are done, and others are quicker.
         self._landmarks: list[Event] = []
-        self._tables = Tables()
+        self._tables, self._held = Tables(), Held()
         self.run: Run = expect.describe(
             lab.spec,
             self.target,
@@ -136,6 +136,7 @@ class FaultSession:
         self._now, self._renew_at = t0, t0 + _RENEW
         for name, vips in held.items():
             self._take(Event(t0, name, INITIAL, {"holds": list(vips)}))
+            self._held.set(name, map(str, vips))
         self._mine = {str(v) for v in held.get(self.target.name, ())}
         self.run = expect.with_promises(spec, self.run, held)
 
@@ -292,7 +293,7 @@ class FaultSession:
             changed = {e.node for e in marks} >= {d.name for d in spec.directors}
         else:
             # What it held is held by another: only then can a request be lost no more.
-            marks = self._taken(self.injected, itself=False)
+            marks = self._taken(self.injected)
             changed = bool(self._mine) and _vips(marks) >= self._mine
         if not changed and self._now < self.injected + limit.expected:
             return False
@@ -305,20 +306,20 @@ class FaultSession:
         if self.healed is None or self.injected is None:
             return False
         spec, limit = self._lab.spec, expect.limits_back(self._lab.spec, self.run)
-        moved = self._taken(self.injected, itself=False)
-        marks = self._taken(self.healed, itself=True)
+        moved = self._taken(self.injected)
         returns = bool(moved) and expect.taken_back(spec, self.target.name)
-        if self._tables.out or (returns and not _vips(marks) >= self._mine):
+        if self._tables.out or (returns and not self._held.alone(self.target.name, self._mine)):
             return False
-        since = max([self.healed, *(e.t for e in marks)])
+        since = max(self.healed, self._held.changed)
         wanted = expect.expected_servers(spec)
         return self._tracker.steady(limit.steady, since=since, servers=wanted)
 
-    def _taken(self, since: float, *, itself: bool) -> list[Event]:
+    def _taken(self, since: float) -> list[Event]:
+        """Return when others took a VIP."""
         return [
             e
             for e in self._landmarks
-            if e.kind == "addr.add" and e.t >= since and (e.node == self.target.name) == itself
+            if e.kind == "addr.add" and e.t >= since and e.node != self.target.name
         ]
 
     # --- events -----------------------------------------------------------------------
@@ -356,6 +357,8 @@ class FaultSession:
             self._probe_ended = True
         elif event.kind == "fault.injected" and ours:
             self.injected = event.t
+            if self.fault.engine_heal:  # its kernel is gone, and says nothing any more
+                self._held.set(self.target.name, ())
         elif event.kind == "fault.healed" and ours and self.healed is None:
             self.healed = event.t
         elif event.kind == "addr.add" and event.data["vip"]:
@@ -364,6 +367,7 @@ class FaultSession:
         elif removed(event, self.run.address):
             self._landmarks.append(event)
         self._tables.note(event)
+        self._held.note(event)
         self._on_event(event)
 
     def _renew(self) -> None:

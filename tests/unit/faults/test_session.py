@@ -79,6 +79,14 @@ def test_a_crash_is_watched_until_the_takeover_though_nothing_fails() -> None:
     assert result.holds_now == {VIP: ("lvs1", "lvs2")}
 
 
+def test_the_way_back_from_a_crash_ends_when_one_alone_holds_the_vip() -> None:
+    result = run(World(), "lvs1", "keepalived-crash", then_heal=True)
+    assert result.heal_t is not None
+    assert result.holds_now == {VIP: ("lvs1",)}
+    # lvs1 had it all along; nobody waits for it to be added.
+    assert result.run.recorded_until - result.heal_t < 9.0
+
+
 def test_a_power_off_whose_node_cannot_answer() -> None:
     world = World()
     result = run(world, "lvs1", "power-off", then_heal=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvslab.observe.tracker import InOrder, Tables, Tracker
+from lvslab.observe.tracker import Held, InOrder, Tables, Tracker
 from lvslab.timeline.events import Event, ProbeResult
 
 from ..timeline.handmade import I, probe
@@ -105,3 +105,22 @@ def test_tables_know_what_is_out_and_what_a_new_keepalived_has() -> None:
     assert tables.out == {("lvs1", "v:80", "s:80"), ("lvs2", "v:80", "r:80")}
     tables.note(Event(2.0, "lvs2", "service.started", {"service": "keepalived"}))
     assert tables.out == {("lvs1", "v:80", "s:80")}
+
+
+def test_held_knows_who_has_a_vip_alone() -> None:
+    held = Held()
+    held.set("lvs1", ["10.0.0.1"])
+
+    def told(node: str, kind: str, interface: str = "eth0") -> None:
+        data = {"interface": interface, "address": "10.0.0.1/32", "vip": True}
+        held.note(Event(1.0, node, kind, data))
+
+    assert held.alone("lvs1", ["10.0.0.1"])
+    told("rs1", "addr.add", "lo")
+    assert held.alone("lvs1", ["10.0.0.1"])
+    told("lvs2", "addr.add")
+    assert not held.alone("lvs1", ["10.0.0.1"])
+    told("lvs1", "addr.del")
+    assert held.alone("lvs2", ["10.0.0.1"])
+    held.set("lvs2", ())
+    assert not held.alone("lvs2", ["10.0.0.1"])
