@@ -114,7 +114,8 @@ DIRECTOR = {
 }
 #: Fault -> how a request to the real server fails while it is still in the table.
 REAL_SERVER = {
-    "httpd-stop": {"refused", "reset"},
+    # Those it was working on when it was told to stop are reset, or closed without an answer.
+    "httpd-stop": {"refused", "reset", "bad"},
     "link-down": {"timeout", "late"},
     "freeze": {"timeout", "late"},
     "power-off": {"timeout", "late", "reset"},
