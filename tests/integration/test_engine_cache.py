@@ -59,6 +59,7 @@ def clear(cli: Cli) -> Iterator[None]:
 
 def up(cli: Cli, file: Path, *words: str) -> dict[str, Any]:
     done = cli("--engine", "embedded", *words, "up", str(file), "--json")
+    print(done.stderr)  # shown when a test fails: why a state was not taken
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
