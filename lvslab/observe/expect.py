@@ -67,12 +67,17 @@ def describe(
         client=spec.clients[0].name,
         rate=rate,
         deadline=deadline,
-        targets={vs.key: max(1, len(_members(vs))) for vs in probed},
+        targets=targets(spec),
         vips=tuple(str(v) for v in spec.vips),
         servers={str(r.address): r.name for r in spec.real_servers},
         address=str(addresses[target.name]),
         seed=seed,
     )
+
+
+def targets(spec: TopologySpec) -> dict[str, int]:
+    """Return what is probed, ``VIP:PORT``, and how many real servers stand behind each."""
+    return {vs.key: max(1, len(_members(vs))) for vs in _probed(spec)}
 
 
 def paths(spec: TopologySpec) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lvslab.errors import CancelledError, FaultError, NotReadyError
-from lvslab.observe import watching
+from lvslab.observe import recorder
 from lvslab.observe.healing import heal
 from lvslab.observe.session import CLIENT_BACK, CLIENT_LOST, run_fault
 from lvslab.timeline.events import Event
@@ -18,7 +18,7 @@ from .simulated import VIP, Inline, SimCollector, World
 
 @pytest.fixture(autouse=True)
 def virtual(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "ThreadPoolExecutor", Inline)
+    monkeypatch.setattr(recorder, "ThreadPoolExecutor", Inline)
 
 
 def run(world: World, *args: Any, **kwargs: Any) -> FaultResult:
