@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as default
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -62,7 +65,21 @@ _TYPES = {
 }
 
 
-def explain(error: ValidationError, document: Document) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file: its model, and how it is called in a message."""
+
+    model: type[Model]
+    #: ``a topology is a mapping: lines such as 'vip: 172.20.1.100'``
+    mapping: str
+    #: Words from elsewhere that people write, and what to do instead.
+    habits: Mapping[str, str] = default(default_factory=dict)
+
+
+TOPOLOGY = Kind(Topology, "a topology is a mapping: lines such as 'vip: 172.20.1.100'", _KEEPALIVED)
+
+
+def explain(error: ValidationError, document: Document, kind: Kind = TOPOLOGY) -> list[Problem]:
     """Return every problem of a validation, each at its place in the file."""
     errors = error.errors(include_url=False)[:MAX_PROBLEMS]
     # A misspelt key is one mistake, not an unknown key and a missing one.
@@ -70,13 +87,18 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
         (*details["loc"][:-1], key)
         for details in errors
         if details["type"] == "extra_forbidden"
-        for key in re.findall(r"'(\w+)'", _explain(details, document).hint)
+        for key in re.findall(r"'(\w+)'", _explain(details, document, kind).hint)
     }
     return [
-        _explain(details, document)
+        _explain(details, document, kind)
         for details in errors
         if details["type"] != "missing" or details["loc"] not in misspelt
     ]
+
+
+def fields_of(model: type[Model]) -> dict[str, FieldInfo]:
+    """Return a model's fields by the words that the file has for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def where(path: Path) -> str:
@@ -85,7 +107,7 @@ def where(path: Path) -> str:
     return text.lstrip(".")
 
 
-def _explain(details: ErrorDetails, document: Document) -> Problem:
+def _explain(details: ErrorDetails, document: Document, of: Kind) -> Problem:
     kind, loc, value = details["type"], details["loc"], details["input"]
     context = details.get("ctx", {})
     of_key = bool(loc) and loc[-1] == "[key]"
@@ -98,13 +120,13 @@ def _explain(details: ErrorDetails, document: Document) -> Problem:
         inside = f" in {where(path[:-1])}" if path[:-1] else ""
         return document.problem(path[:-1], f"'{name}' is missing{inside}", key=True)
     if kind == "extra_forbidden":
-        return _unknown(path, name, document)
-    field = _field(path)
+        return _unknown(path, name, document, of)
+    found = _walk(path, of.model)[1]
     if not path:
-        return document.problem((), "a topology is a mapping: lines such as 'vip: 172.20.1.100'")
+        return document.problem((), of.mapping)
     # An item of a list, or of a mapping of plain values, is named with what it is in.
     item = isinstance(path[-1], int) or path[-2:-1] in (("priorities",), ("director_sysctls",))
-    message, hint = _wrong(kind, where(path[-2:]) if item else name, value, field, context)
+    message, hint = _wrong(kind, where(path[-2:]) if item else name, value, found, context)
     if not message:
         message = f"'{name}': {details['msg']}"
     return document.problem(path, message, hint)
@@ -185,17 +207,17 @@ def _type_hint(kind: str, value: Any) -> str:
     return ""
 
 
-def _unknown(path: Path, name: str, document: Document) -> Problem:
-    model = _model(path[:-1])
-    known = list(model.model_fields) if model else []
+def _unknown(path: Path, name: str, document: Document, of: Kind) -> Problem:
+    model = _walk(path[:-1], of.model)[0]
+    known = list(fields_of(model)) if model else []
     inside = f" in {where(path[:-1])}" if path[:-1] else ""
-    hint = _KEEPALIVED.get(name, "") if name not in Topology.model_fields else ""
+    hint = of.habits.get(name, "") if name not in fields_of(of.model) else ""
     hint = _OF_MODEL.get((model, name), hint) if model else hint
     hint = hint or did_you_mean(name, known)
-    if not hint and name in Topology.model_fields:
+    if not hint and name in fields_of(of.model):
         hint = "it belongs at the top level"
     if not hint:
-        homes = [home for home in _models(Topology) if name in home[1].model_fields]
+        homes = [home for home in _models(of.model) if name in fields_of(home[1])]
         hint = f"it belongs in {homes[0][0]}" if homes else f"known: {', '.join(sorted(known))}"
     return document.problem(path, f"unknown key {shown(name)}{inside}", hint, key=True)
 
@@ -232,16 +254,16 @@ def _is_collection(annotation: Any) -> bool:
     return origin in (list, dict) or any(map(_is_collection, get_args(annotation)))
 
 
-def _walk(path: Path) -> tuple[type[Model] | None, FieldInfo | None]:
+def _walk(path: Path, root: type[Model]) -> tuple[type[Model] | None, FieldInfo | None]:
     """Return the model that a path leads into, and the last field that it named."""
-    model: type[Model] | None = Topology
+    model: type[Model] | None = root
     field: FieldInfo | None = None
     in_collection = False
     for step in path:
         if in_collection:
             in_collection = False
             continue
-        field = model.model_fields.get(str(step)) if model else None
+        field = fields_of(model).get(str(step)) if model else None
         if field is None:
             return None, None
         model = _submodel(field.annotation)
@@ -249,19 +271,11 @@ def _walk(path: Path) -> tuple[type[Model] | None, FieldInfo | None]:
     return model, field
 
 
-def _model(path: Path) -> type[Model] | None:
-    return _walk(path)[0]
-
-
-def _field(path: Path) -> FieldInfo | None:
-    return _walk(path)[1]
-
-
 def _models(model: type[Model], inside: str = "") -> list[tuple[str, type[Model]]]:
     """Return every block below a model with the words that name it."""
     found: list[tuple[str, type[Model]]] = []
-    for name, field in model.model_fields.items():
-        if sub := _submodel(field.annotation):
+    for name, one in fields_of(model).items():
+        if sub := _submodel(one.annotation):
             path = f"{inside}.{name}" if inside else f"'{name}'"
             found += [(f"'{name}'" if not inside else path, sub), *_models(sub, name)]
     return found

@@ -25,6 +25,9 @@ MAX_DEPTH = 24
 Path = tuple[str | int, ...]
 Mark = tuple[int, int]
 
+#: What to do about a file with nothing in it.
+START = "'lvslab init' writes a topology to start from"
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _INT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
@@ -116,11 +119,14 @@ class Document:
         return Problem(*self.at(path, key=key), message, hint, self.file)
 
 
-def parse(text: str, file: str) -> Document:
-    """Parse YAML text. Raises TopologyProblems for whatever is wrong with it as YAML."""
+def parse(text: str, file: str, what: str = "topology", start: str = START) -> Document:
+    """Parse YAML text. Raises TopologyProblems for whatever is wrong with it as YAML.
+
+    ``what`` is what the file should be, ``start`` what to do about an empty one.
+    """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise TopologyProblems([too_large(file)])
-    composer = _Composer(file)
+        raise TopologyProblems([too_large(file, what)])
+    composer = _Composer(file, what)
     root = None
     try:
         loader = yaml.SafeLoader(text)
@@ -138,17 +144,15 @@ def parse(text: str, file: str) -> Document:
     if composer.problems:
         raise TopologyProblems(composer.problems)
     if root is None or root.value is None:
-        what = "the file is empty" if not text.strip() else "there is nothing but comments here"
-        raise TopologyProblems(
-            [Problem(1, 1, what, "'lvslab init' writes a topology to start from", file)]
-        )
+        nothing = "the file is empty" if not text.strip() else "there is nothing but comments here"
+        raise TopologyProblems([Problem(1, 1, nothing, start, file)])
     return Document(file, root)
 
 
-def too_large(file: str) -> Problem:
+def too_large(file: str, what: str = "topology") -> Problem:
     """Return the problem of a file that is larger than MAX_BYTES."""
     limit = MAX_BYTES // 1024
-    return Problem(1, 1, f"larger than {limit} KiB: this is not a topology file", "", file)
+    return Problem(1, 1, f"larger than {limit} KiB: this is not a {what} file", "", file)
 
 
 def _events(loader: Any) -> Iterator[Any]:
@@ -185,8 +189,9 @@ class _Stop(Exception):
 class _Composer:
     """Events to nodes, with an explicit stack: the depth of the text is not our depth."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, what: str) -> None:
         self.file = file
+        self.what = what
         self.problems: list[Problem] = []
         self._anchors: dict[str, Node | None] = {}
         self._values = 0
@@ -217,11 +222,11 @@ class _Composer:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
-                        raise self._stop(mark, "a second document: one file holds one topology")
+                        raise self._stop(mark, f"a second document: one file holds one {self.what}")
                 if isinstance(event, yaml.NodeEvent):
                     self._values += 1
                     if self._values > MAX_VALUES or len(stack) >= MAX_DEPTH:
-                        raise self._stop(mark, "too much, or too deeply nested, for a topology")
+                        raise self._stop(mark, f"too much, or too deeply nested, for a {self.what}")
                 if isinstance(event, yaml.AliasEvent):
                     finish(self._alias(str(event.anchor), mark))
                 elif isinstance(event, yaml.ScalarEvent):
