@@ -75,7 +75,7 @@ class Recorder:
 
     def __enter__(self) -> Recorder:
         try:
-            self._begin()
+            self.begin()
         except BaseException:
             self.close()
             raise
@@ -89,7 +89,8 @@ class Recorder:
     ) -> None:
         self.close()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Follow every node and start the probe. Raises AgentError; then :meth:`close` it."""
         spec = self.lab.spec
         directors = [d.name for d in spec.directors]
         for name in [*directors, *(r.name for r in spec.real_servers), self.client]:

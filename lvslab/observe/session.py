@@ -68,15 +68,16 @@ def run_fault(
 
 
 def _cancelled(session: FaultSession, *, heal: bool) -> CancelledError:
-    name = session.target.name
-    if session.injected is None:
+    one = session.injection
+    name = one.target.name
+    if one.injected is None:
         return CancelledError("cancelled before the fault was injected")
-    if session.healed is not None or heal:
-        if session.healed is None:
+    if one.healed is not None or heal:
+        if one.healed is None:
             session.heal()
-        return CancelledError(f"cancelled; {session.fault.name} in {name} was healed")
+        return CancelledError(f"cancelled; {one.fault.name} in {name} was healed")
     return CancelledError(
-        f"cancelled; the fault is left: {session.fault.name} in {name}",
+        f"cancelled; the fault is left: {one.fault.name} in {name}",
         fix=f"heal it with: lvslab heal {name}",
     )
 

@@ -202,6 +202,10 @@ class Held:
             (mine.add if event.kind == "addr.add" else mine.discard)(vip)
             self.changed = max(self.changed, event.t)
 
+    def by_node(self) -> dict[str, tuple[str, ...]]:
+        """Return the VIPs that each node has now."""
+        return {node: tuple(sorted(vips)) for node, vips in self._by.items()}
+
     def alone(self, node: str, vips: Iterable[str]) -> bool:
         """Whether the node, and no other, has all of these."""
         return all({n for n, has in self._by.items() if vip in has} == {node} for vip in vips)

@@ -134,11 +134,12 @@ def removed(event: Event, address: str) -> bool:
     return (
         event.kind == "lvs.rs"
         and event.data["state"].upper() == "DOWN"
-        and address in _words(event.data["rs"])
+        and address in words_of(event.data["rs"])
     )
 
 
-def _words(text: str) -> Sequence[str]:
+def words_of(text: str) -> Sequence[str]:
+    """Return the address and the port of what keepalived calls a real server."""
     # keepalived writes [ADDRESS]:PROTOCOL:PORT or ADDRESS:PORT, by version.
     return text.replace("[", " ").replace("]", " ").replace(":", " ").split()
 

@@ -1,0 +1,1 @@
+"""Scenarios: faults on a schedule, what is expected of them, and what came of it."""

@@ -1,0 +1,124 @@
+"""Who holds the VIP: by the addresses in the directors' kernels, not by their word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lvslab.scenario.expectations.model import Check, Expectation, inconclusive
+from lvslab.scenario.language import Auto, Quantity, Sentence, SentenceError, Word
+from lvslab.scenario.roles import active, backup
+from lvslab.scenario.seen import Seen
+from lvslab.scenario.spec import ACTIVE, BACKUP, Step
+from lvslab.timeline.holders import Span, holders
+from lvslab.topology.problems import did_you_mean
+from lvslab.topology.spec import TopologySpec
+
+
+def _new_holder(sentence: Sentence, seen: Seen) -> Check:
+    fault = seen.fault(sentence.of)
+    if fault is None:
+        return inconclusive(sentence, "the fault was not injected")
+    assert isinstance(sentence.value, Word)
+    wanted = sentence.value.text
+    spec, held = seen.spec, fault.of.held
+    name = {ACTIVE: active(spec, held), BACKUP: backup(spec, held)}.get(wanted, wanted)
+    at = fault.result.heal_t or seen.recording.recorded_until
+    mine = fault.of.held.get(fault.run.node, ())
+    vips = list(mine) or [str(v) for v in spec.vips]
+    now = {vip: _at(fault.result.holders.get(vip, ()), at) for vip in vips}
+    told = "; ".join(f"{vip} on {' and '.join(who) or 'nobody'}" for vip, who in now.items())
+    good = all(name in who for who in now.values())
+    said = name if name == wanted else f"{name} ({wanted})"
+    return Check(sentence.text, "pass" if good else "fail", told, str(said))
+
+
+def _holders(sentence: Sentence, seen: Seen) -> Check:
+    assert isinstance(sentence.value, Quantity)
+    count = round(sentence.value.value)
+    since, until = seen.window(sentence)
+    said = f"{count} at any moment"
+    if sentence.limit is not None:
+        after = _limit(sentence, seen)
+        if after is None:
+            return inconclusive(sentence, "nothing is promised of when the VIP is taken over")
+        since = seen.begin + after
+        said = f"{count} from {after:.3f} s after the fault on"
+        if sentence.until is None and seen.first_heal is not None:
+            until = min(until, seen.first_heal)
+    if since >= until:
+        return inconclusive(sentence, "it was not watched for so long", said)
+    found = holders(
+        seen.events, [str(v) for v in seen.spec.vips], seen.recording.recorded_from, until
+    )
+    wrong = [
+        (vip, span)
+        for vip, spans in found.items()
+        for span in _clipped(spans, since, until)
+        if len(span.holders) != count
+    ]
+    told = "; ".join(
+        f"{vip} on {' and '.join(s.holders) or 'nobody'} for {s.seconds:.3f} s"
+        for vip, s in wrong[:3]
+    )
+    return Check(
+        sentence.text,
+        "fail" if wrong else "pass",
+        told or f"{count}, {until - since:.3f} s long",
+        said,
+        measured=sum(s.seconds for _, s in wrong),
+        unit="s",
+    )
+
+
+def _limit(sentence: Sentence, seen: Seen) -> float | None:
+    if isinstance(sentence.limit, Quantity):
+        return sentence.limit.value
+    assert isinstance(sentence.limit, Auto)
+    fault = seen.fault(None)
+    promise = fault.run.promise_takeover if fault is not None else None
+    if promise is None:
+        return None
+    return promise.upper + seen.recording.allowance
+
+
+def _clipped(spans: Iterable[Span], since: float, until: float) -> list[Span]:
+    return [
+        Span(max(s.start, since), min(s.end, until), s.holders)
+        for s in spans
+        if s.end > since and s.start < until
+    ]
+
+
+def _at(spans: Sequence[Span], t: float) -> tuple[str, ...]:
+    return next((s.holders for s in reversed(spans) if s.start < t), ())
+
+
+def _check_holder(sentence: Sentence, spec: TopologySpec, _steps: Sequence[Step]) -> None:
+    known = [ACTIVE, BACKUP, *(d.name for d in spec.directors)]
+    if str(sentence.value) not in known:
+        hint = did_you_mean(str(sentence.value), known) or f"there are {', '.join(known)}"
+        raise SentenceError(f"no director is called {str(sentence.value)!r}", hint)
+
+
+EXPECTATIONS = (
+    Expectation(
+        "new_holder",
+        "the director that has the VIP when the fault is healed, or at the end",
+        ("==",),
+        ("word",),
+        _new_holder,
+        _check_holder,
+        of="fault",
+    ),
+    Expectation(
+        "holders",
+        "how many directors have the VIP in their kernels: always, or from a while after the "
+        "fault on until its heal",
+        ("==",),
+        ("",),
+        _holders,
+        limit=True,
+        window=True,
+        after_fault=False,
+    ),
+)

@@ -1,0 +1,121 @@
+"""What a run of a scenario showed, ready to be held to what was expected. Pure; seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from lvslab.observe import expect
+from lvslab.scenario.history import FaultRun, History
+from lvslab.scenario.language import Sentence
+from lvslab.timeline.events import Event, ProbeResult, probe_results
+from lvslab.timeline.result import FaultResult, analyse
+from lvslab.timeline.run import Run
+from lvslab.topology.spec import TopologySpec
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFault:
+    """One fault, what followed it, and who held what before it."""
+
+    of: FaultRun
+    result: FaultResult
+
+    @property
+    def run(self) -> Run:
+        """Its description, with what is promised of it."""
+        return self.result.run
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A run, analysed."""
+
+    history: History
+    faults: tuple[SeenFault, ...]
+    #: Sorted by time.
+    events: tuple[Event, ...]
+    #: All results of the probe, by schedule.
+    requests: tuple[ProbeResult, ...]
+
+    @property
+    def spec(self) -> TopologySpec:
+        """The topology that it was run on."""
+        return self.history.scenario.topology
+
+    @property
+    def recording(self) -> Run:
+        """What was recorded, whatever the fault."""
+        return self.history.recording
+
+    @property
+    def begin(self) -> float:
+        """The first fault's moment, or the schedule's zero where there is none."""
+        return min((f.result.fault_t for f in self.faults), default=self.history.zero)
+
+    @property
+    def first_heal(self) -> float | None:
+        """When the first fault was healed; None where none was."""
+        return min(
+            (f.result.heal_t for f in self.faults if f.result.heal_t is not None), default=None
+        )
+
+    def fault(self, name: str | None) -> SeenFault | None:
+        """Return a fault by its step's name, or the first; None where it was not injected."""
+        for fault in self.faults:
+            if name is None or fault.of.step == name:
+                return fault
+        return None
+
+    def window(self, sentence: Sentence) -> tuple[float, float]:
+        """Return from when to when a sentence means, on the engine's clock."""
+        since = self.begin + (sentence.since or 0.0)
+        end = self.recording.recorded_until
+        return since, end if sentence.until is None else min(end, self.begin + sentence.until)
+
+    def requests_in(self, since: float, until: float) -> list[ProbeResult]:
+        """Return the requests that were due in a span of time."""
+        return [r for r in self.requests if since <= r.due < until]
+
+    def flaws(self) -> list[str]:
+        """Return why the recording as a whole is not to be relied on."""
+        found = list(self.recording.flaws)
+        found += [
+            f"{e.node} could not deliver {e.data.get('count', 'some')} events"
+            for e in self.events
+            if e.kind == "dropped"
+        ]
+        return found
+
+
+def see(history: History) -> Seen:
+    """Analyse a run: the same on any machine, whenever it was recorded."""
+    ordered = tuple(sorted(history.events, key=lambda e: e.t))
+    spec = history.scenario.topology
+    faults = tuple(SeenFault(f, _result(spec, f, history, ordered)) for f in history.faults)
+    return Seen(history, faults, ordered, tuple(probe_results(ordered)))
+
+
+def _result(
+    spec: TopologySpec, fault: FaultRun, history: History, events: Sequence[Event]
+) -> FaultResult:
+    recording = history.recording
+    run = replace(
+        fault.run,
+        recorded_from=recording.recorded_from,
+        recorded_until=recording.recorded_until,
+        flaws=recording.flaws,
+    )
+    run = expect.with_promises(spec, run, fault.held)
+    injected = _moment(events, "fault.injected", run)
+    healed = _moment(events, "fault.healed", run)
+    if injected is not None and healed is not None:
+        run = expect.with_promise_back(spec, run, healed - injected)
+    return analyse(run, events)
+
+
+def _moment(events: Iterable[Event], kind: str, run: Run) -> float | None:
+    for event in events:
+        if event.kind == kind and event.data.get("id") == run.fault_id:
+            return event.t
+    return None
