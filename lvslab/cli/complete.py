@@ -44,6 +44,17 @@ def faults(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     ]
 
 
+def scenarios(incomplete: str) -> list[str]:
+    """Complete the name of a scenario that ships with lvslab."""
+    from lvslab.errors import NotFoundError
+    from lvslab.resources import data_dir
+
+    try:
+        return _starting((p.stem for p in data_dir("scenarios").glob("*.yaml")), incomplete)
+    except (NotFoundError, OSError):
+        return []
+
+
 def topologies(incomplete: str) -> list[str]:
     """Complete the name of a topology that ships with lvslab (paths: the shell's own)."""
     from pathlib import Path

@@ -9,6 +9,7 @@ from lvslab.observe import expect
 from lvslab.scenario.history import FaultRun, History
 from lvslab.scenario.language import Sentence
 from lvslab.timeline.events import Event, ProbeResult, probe_results
+from lvslab.timeline.reading import STEADY_BEFORE
 from lvslab.timeline.result import FaultResult, analyse
 from lvslab.timeline.run import Run
 from lvslab.topology.spec import TopologySpec
@@ -76,6 +77,11 @@ class Seen:
     def requests_in(self, since: float, until: float) -> list[ProbeResult]:
         """Return the requests that were due in a span of time."""
         return [r for r in self.requests if since <= r.due < until]
+
+    def stalled(self) -> float:
+        """Return by how much the probe's own schedule was late at worst, since the fault."""
+        since = self.begin - STEADY_BEFORE
+        return max((r.start - r.due for r in self.requests if r.due >= since), default=0.0)
 
     def flaws(self) -> list[str]:
         """Return why the recording as a whole is not to be relied on."""

@@ -152,7 +152,8 @@ def outages(results: Sequence[ProbeResult], interval: float) -> list[Outage]:
         answered = [r.end for r in before if end is None or r.end < end]
         found.append(
             Outage(
-                start=max(answered, default=None),
+                # Where each of them came after its end, nothing was without an answer.
+                start=max(answered, default=end if before else None),
                 end=end,
                 first_failed=run[0].start,
                 last_failed=run[-1].start,

@@ -9,7 +9,11 @@ from typing import Literal
 from lvslab.timeline.events import Event
 from lvslab.timeline.outage import Disturbance
 from lvslab.timeline.reading import Reading, longest
-from lvslab.timeline.run import Promise, Run
+from lvslab.timeline.run import ALLOWANCE, Promise, Run
+
+#: Seconds by which the probe's own schedule may be late before a bound that was not kept is put
+#: down to the machine: as much as is allowed for processes that have to wake up.
+STALL = ALLOWANCE
 
 Outcome = Literal["within", "outside", "inconclusive", "no-bound"]
 
@@ -77,7 +81,17 @@ def judge(
         reason = f"{measured - promise.upper:.3f} s longer than promised"
     else:
         return Verdict("within", measured, resolution, ())
+    stalled = max(((r.starved_back if back else r.starved)[0] for r in readings), default=0.0)
+    if stalled > STALL:
+        # What stops the probe for so long stops keepalived, too: this was not the protocol.
+        reason += f"; but {stall_text(stalled)}"
+        return Verdict("inconclusive", measured, resolution, (reason,))
     return Verdict("outside", measured, resolution, (reason,))
+
+
+def stall_text(seconds: float) -> str:
+    """Say that the machine stood still for a while."""
+    return f"the machine stalled: the probe's own schedule was up to {seconds:.3f} s late meanwhile"
 
 
 _NOUN = {"outage": "recovery", "takeover": "takeover", "removal": "removal from the tables"}

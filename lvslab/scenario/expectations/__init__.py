@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 
@@ -13,6 +14,7 @@ from lvslab.scenario.expectations.model import Check, Expectation
 from lvslab.scenario.language import Auto, Quantity, Sentence, SentenceError, Span, Word
 from lvslab.scenario.seen import Seen
 from lvslab.scenario.spec import Step
+from lvslab.timeline.verdict import STALL, stall_text
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.spec import TopologySpec
 
@@ -59,8 +61,16 @@ def check(sentence: Sentence, spec: TopologySpec, steps: Sequence[Step]) -> None
 
 
 def judge(sentence: Sentence, seen: Seen) -> Check:
-    """Hold what was seen to a sentence that :func:`check` accepted."""
-    return all_expectations()[sentence.subject].judge(sentence, seen)
+    """Hold what was seen to a sentence that :func:`check` accepted.
+
+    What fails while the machine itself stood still says nothing of the configuration.
+    """
+    check = all_expectations()[sentence.subject].judge(sentence, seen)
+    stalled = seen.stalled()
+    if check.outcome == "fail" and stalled > STALL:
+        why = f"{check.why}; but " if check.why else ""
+        return replace(check, outcome="inconclusive", why=why + stall_text(stalled))
+    return check
 
 
 def _check_operator(sentence: Sentence, of: Expectation) -> None:

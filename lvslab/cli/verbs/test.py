@@ -1,0 +1,275 @@
+"""``lvslab test``."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lvslab.cli import complete
+from lvslab.cli.guard import state_dir
+from lvslab.cli.labs import opened
+from lvslab.cli.session import Session
+from lvslab.cli.topologies import Chosen
+from lvslab.cli.verb import FAULTS, verb
+from lvslab.cli.verbs.teardown import tear_down
+from lvslab.cli.verbs.up import bring_up
+from lvslab.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from lvslab.lab import Lab
+    from lvslab.scenario.judge import ScenarioResult
+    from lvslab.scenario.spec import ScenarioSpec
+
+#: The lab that scenarios are played on, unless another is named.
+LAB = "test"
+
+
+@verb(
+    panel=FAULTS,
+    name="test",
+    json=True,
+    order=40,
+    lab_help=f"Name of the lab to play on (default: {LAB}).",
+)
+def play(
+    s: Session,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO]...",
+            autocompletion=complete.scenarios,
+            help="Files, folders, or names of those that ship with lvslab.",
+            show_default=False,
+        ),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every scenario that ships.")] = False,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="Those with this tag; may be repeated.")
+    ] = None,
+    topology: Annotated[
+        str | None,
+        typer.Option(
+            "--topology",
+            metavar="TOPOLOGY",
+            autocompletion=complete.topologies,
+            help="Play them on this one, instead of the one that each names.",
+        ),
+    ] = None,
+    repeat: Annotated[
+        int | None, typer.Option("--repeat", min=1, help="How often each is run.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Decides phases and choices (default: random).")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="DIR",
+            help="Where histories and reports go (default: the last "
+            "run's, below the state folder).",
+            show_default=False,
+        ),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="JUnit XML, too.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Only say which there are.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up at the end.")] = False,
+) -> int:
+    """Play scenarios, hold what was measured to what is promised, and report.
+
+    Ends with 0 if all passed, 1 if one failed, 2 if the recording of one cannot tell,
+    3 if one was aborted.
+    """
+    from lvslab.scenario.judge import EXIT, worst
+
+    chosen = _choose(names, topology, all_=all_ or (list_ and not names), tags=tag or [], s=s)
+    if list_:
+        return _list(s, chosen)
+    folder = report or state_dir() / "last-test"
+    (folder / "histories").mkdir(parents=True, exist_ok=True)
+    for old in (folder / "histories").glob("*.jsonl"):
+        old.unlink()
+    seed = secrets.randbits(32) if seed is None else seed
+    told = Session(engine=s.choice, lab=s.named_lab or LAB, verbose=s.verbose, quiet=s.out.as_json)
+    results: list[ScenarioResult] = []
+    try:
+        for result in _play_all(told, chosen, repeat=repeat, seed=seed):
+            name = f"{result.history.scenario.name}-{result.history.index:03d}.jsonl"
+            result.history.write(folder / "histories" / name)
+            results.append(result)
+    finally:
+        if not keep:
+            tear_down(told, told.named_lab or LAB)
+        if results:
+            _report(told, results, folder, junit)
+    verdict = worst([r.verdict for r in results])
+    s.out.data(
+        {
+            "verdict": verdict,
+            "seed": seed,
+            "report": folder,
+            "scenarios": [_plain(r) for r in results],
+        }
+    )
+    s.out.next(f"lvslab report {folder}/histories/*.jsonl", "lvslab test --list")
+    return EXIT[verdict]
+
+
+def _choose(
+    names: Sequence[str] | None,
+    topology: str | None,
+    *,
+    all_: bool,
+    tags: Sequence[str],
+    s: Session,
+) -> list[ScenarioSpec]:
+    """Read what is meant, all of it, before anything runs. Raises NotFoundError, TopologyError."""
+    from lvslab import topology as topologies
+    from lvslab.scenario import library
+
+    if not names and not all_ and not tags:
+        raise NotFoundError(
+            "which scenarios?", fix="name some, or give --tag TAG or --all; --list shows all"
+        )
+    paths = library.find(names or [])
+    if all_ or (tags and not names):
+        paths += list(library.shipped().values())
+    instead = None
+    if topology is not None:
+        instead = topologies.builtin(topology) or Path(topology)
+    lab = s.named_lab or LAB
+    specs = library.load_all(dict.fromkeys(paths), topology=instead, lab=lab)
+    if tags:
+        specs = [spec for spec in specs if set(tags) & set(spec.tags)]
+    if not specs:
+        raise NotFoundError(f"no scenario has the tag {', '.join(tags)}", fix="lvslab test --list")
+    return specs
+
+
+def _list(s: Session, specs: Sequence[ScenarioSpec]) -> int:
+    s.out.data([{"name": x.name, "title": x.title, "tags": x.tags, "teaches": x.teaches,
+                 "expect": [e.text for e in x.expect]} for x in specs])  # fmt: skip
+    s.out.table(("SCENARIO", "TAGS", "WHAT"), ((x.name, x.tags, x.title) for x in specs))
+    s.out.next("lvslab test SCENARIO", "lvslab test --all")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One run that is due."""
+
+    scenario: ScenarioSpec
+    index: int
+
+
+def _play_all(
+    s: Session, chosen: Sequence[ScenarioSpec], *, repeat: int | None, seed: int
+) -> Iterator[ScenarioResult]:
+    """Play every scenario as often as it wants, those of one topology one after the other."""
+    from lvslab.scenario.judge import judge
+    from lvslab.scenario.run import ScenarioRun
+
+    turns = [_Turn(x, i) for x in _by_topology(chosen) for i in range(repeat or x.repeat)]
+    up: ScenarioSpec | None = None
+    for number, turn in enumerate(turns, 1):
+        scenario = turn.scenario
+        _title(s, scenario, f"{number} of {len(turns)}" if len(turns) > 1 else "")
+        if up is None or up.topology != scenario.topology or scenario.origin == "restored":
+            if up is not None and scenario.origin == "restored":
+                tear_down(s, scenario.topology.name)
+            title = f"{scenario.topology.name} ({scenario.name})"
+            bring_up(s, Chosen(scenario.topology, Path(title), title))
+            up = scenario
+        with opened(s) as lab:
+            _make_ready(s, lab)
+            began = time.monotonic()
+            with s.progress.step(f"playing {scenario.name}"):
+                history = ScenarioRun(
+                    lab, scenario, seed=seed, index=turn.index, made=_made(lab)
+                ).play()
+            result = judge(history)
+            _tell(s, result, time.monotonic() - began)
+            yield result
+
+
+def _by_topology(chosen: Sequence[ScenarioSpec]) -> list[ScenarioSpec]:
+    """Put those of one topology together: changing a lab takes longer than playing on it."""
+    topologies = list(dict.fromkeys(x.topology for x in chosen))
+    return sorted(chosen, key=lambda x: topologies.index(x.topology))
+
+
+def _make_ready(s: Session, lab: Lab) -> None:
+    """Prove the lab ready: the scenario before may have left something. Raises NotReadyError."""
+    from lvslab.lab.ready import wait_ready
+    from lvslab.observe.healing import heal
+
+    heal(lab)
+    wait_ready(lab, timeout=90.0, progress=s.progress)
+
+
+def _made(lab: Lab) -> dict[str, str]:
+    """Return what a run is made with, for its history."""
+    from lvslab import __version__
+
+    info = lab.engine.info()
+    return {
+        "lvslab": __version__,
+        "engine": info.name,
+        "kernel": info.kernel,
+        "debian": lab.spec.debian,
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _title(s: Session, scenario: ScenarioSpec, count: str) -> None:
+    s.out.text(f"\n[bold]== {scenario.name}[/]: {scenario.title}  [dim]{count}[/]")
+
+
+_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "aborted": "red"}
+
+
+def _tell(s: Session, result: ScenarioResult, seconds: float) -> None:
+    for check in result.checks:
+        colour = _COLOURS[check.outcome]
+        s.out.text(
+            f"  [{colour}]{check.outcome:<12}[/] {check.text:<32} {check.seen}"
+            f"  [dim](wanted: {check.wanted})[/]"
+        )
+        if check.why:
+            s.out.line(f"               {check.why}")
+    colour = _COLOURS[result.verdict]
+    s.out.text(f"  [bold {colour}]{result.verdict.upper()}[/] {result.why} [dim]{seconds:.1f} s[/]")
+
+
+def _report(
+    s: Session, results: Sequence[ScenarioResult], folder: Path, junit: Path | None
+) -> None:
+    del folder, junit
+    s.out.text()
+    rows = ((r.history.scenario.name, r.verdict, r.history.index) for r in results)
+    s.out.table(("SCENARIO", "VERDICT", "RUN"), rows)
+
+
+def _plain(result: ScenarioResult) -> dict[str, object]:
+    return {
+        "name": result.history.scenario.name,
+        "index": result.history.index,
+        "verdict": result.verdict,
+        "why": result.why,
+        "checks": result.checks,
+    }
+
+
+def command_line() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["lvslab", *sys.argv[1:]])
