@@ -6,6 +6,11 @@ which the command line ends. The library never prints and never exits: ``cli/`` 
 
 from __future__ import annotations
 
+#: The command line or a file given is wrong (EX_USAGE of sysexits.h). Not 2, which typer has for
+#: it: 0 to 3 are the verdicts of ``lvslab test``, and a CI job must tell a recording that
+#: says nothing from a scenario that cannot be read.
+USAGE = 64
+
 
 class LvslabError(Exception):
     """What is wrong (``what``), where (``where``) and what to do about it (``fix``).
@@ -29,7 +34,7 @@ class LvslabError(Exception):
 class TopologyError(LvslabError):
     """A topology file that cannot be used: syntax, types, or a contradiction in it."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 class EngineError(LvslabError):
@@ -59,7 +64,7 @@ class AgentError(LabError):
 class FaultError(LabError):
     """A fault that does not exist, or makes no sense on the node it was aimed at."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 class NotFoundError(LvslabError):

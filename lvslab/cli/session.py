@@ -7,7 +7,7 @@ from enum import StrEnum
 from lvslab.cli import record
 from lvslab.cli.output import Output
 from lvslab.cli.progress import for_terminal
-from lvslab.errors import LvslabError
+from lvslab.errors import USAGE, LvslabError
 
 
 class EngineChoice(StrEnum):
@@ -21,7 +21,7 @@ class EngineChoice(StrEnum):
 class AmbiguousLabError(LvslabError):
     """Several labs, and none was named."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 class Session:

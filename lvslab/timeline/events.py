@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO, cast, get_args
 
-from lvslab.errors import LvslabError
+from lvslab.errors import USAGE, LvslabError
 
 ProbeOutcome = Literal["ok", "late", "refused", "reset", "timeout", "unreachable", "bad"]
 OUTCOMES: tuple[ProbeOutcome, ...] = get_args(ProbeOutcome)
@@ -49,7 +49,7 @@ _FIELDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
 class TimelineError(LvslabError):
     """A line or a file that is not a timeline."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def test_auto_takes_it_and_two_labs_live_on_it(
         assert answer["served_by"] == {"rs1": 2, "rs2": 2}
     # Several labs, and none named: it asks which.
     ambiguous = cli("status", check=False)
-    assert ambiguous.returncode == 2
+    assert ambiguous.returncode == 64
     assert "one, two" in ambiguous.stderr
 
     # A fault in one is none in the other.

@@ -14,7 +14,7 @@ from lvslab.cli.labs import opened, running
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LOOK, verb
 from lvslab.cli.verbs.exec import NodeArgument
-from lvslab.errors import LabError, LvslabError
+from lvslab.errors import USAGE, LabError, LvslabError
 
 if TYPE_CHECKING:
     from docker.api import APIClient
@@ -37,7 +37,7 @@ exit $c
 class CaptureFileError(LvslabError):
     """The file for the packets cannot be written."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 @verb(panel=LOOK, order=40)

@@ -11,7 +11,7 @@ from lvslab.cli import complete, stream
 from lvslab.cli.labs import opened, running
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LOOK, verb
-from lvslab.errors import LvslabError
+from lvslab.errors import USAGE, LvslabError
 
 NodeArgument = Annotated[
     str, typer.Argument(metavar="NODE", autocompletion=complete.nodes, help="A node of the lab.")
@@ -21,7 +21,7 @@ NodeArgument = Annotated[
 class NotATerminalError(LvslabError):
     """A shell was wanted where nobody can type."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 @verb(panel=LOOK, name="exec", order=10)

@@ -10,13 +10,13 @@ import typer
 from lvslab.cli.session import Session
 from lvslab.cli.topologies import HERE
 from lvslab.cli.verb import FILES, verb
-from lvslab.errors import LvslabError
+from lvslab.errors import USAGE, LvslabError
 
 
 class InitError(LvslabError):
     """The new topology cannot be written there."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 @verb(panel=FILES, order=10)

@@ -10,13 +10,13 @@ from lvslab.cli.labs import a_client, opened
 from lvslab.cli.session import Session
 from lvslab.cli.target import VipOption, virtual_server
 from lvslab.cli.verb import LOOK, verb
-from lvslab.errors import LvslabError
+from lvslab.errors import USAGE, LvslabError
 
 
 class PortError(LvslabError):
     """The port to listen on cannot be had."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 @verb(panel=LOOK, json=True, order=60)

@@ -114,8 +114,8 @@ def test_a_bug_whose_file_cannot_be_written_is_still_told(
 @pytest.mark.parametrize(
     "args", [["nosuchverb"], ["faults", "--nosuchoption"], ["--engine", "vax"]]
 )
-def test_wrong_usage_is_2(args: list[str], runner: CliRunner, app: typer.Typer) -> None:
-    assert runner.invoke(app, args).exit_code == 2
+def test_wrong_usage_is_64(args: list[str], runner: CliRunner, app: typer.Typer) -> None:
+    assert runner.invoke(app, args).exit_code == 64
 
 
 def test_version(runner: CliRunner, app: typer.Typer) -> None:

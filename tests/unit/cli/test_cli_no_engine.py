@@ -28,7 +28,7 @@ def test_options_that_exclude_each_other_are_a_wrong_command_line(
     runner: CliRunner, app: typer.Typer
 ) -> None:
     result = runner.invoke(app, ["fail", "lvs1", "--no-watch", "--for", "3s"])
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, result.stdout) == (64, "")
     assert "not with --no-watch" in result.stderr
     assert "bug" not in result.stderr
 
@@ -111,7 +111,7 @@ def test_engine_verbs_of_a_machine_that_is_not_there(runner: CliRunner, app: typ
 
 
 def test_shell_without_a_terminal_is_2(runner: CliRunner, app: typer.Typer) -> None:
-    assert runner.invoke(app, ["shell", "lvs1"]).exit_code == 2
+    assert runner.invoke(app, ["shell", "lvs1"]).exit_code == 64
 
 
 def test_which_virtual_server() -> None:

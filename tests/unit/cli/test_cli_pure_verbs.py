@@ -53,7 +53,7 @@ def test_init_overwrites_only_when_told(runner: CliRunner, app: typer.Typer, fol
     file = folder / "a.yaml"
     file.write_text("mine")
     refused = runner.invoke(app, ["init", "a.yaml"])
-    assert (refused.exit_code, file.read_text()) == (2, "mine")
+    assert (refused.exit_code, file.read_text()) == (64, "mine")
     assert "--force" in refused.stderr
     assert runner.invoke(app, ["init", "a.yaml", "--force"]).exit_code == 0
     assert topology.load(file).name == "a"
@@ -61,7 +61,7 @@ def test_init_overwrites_only_when_told(runner: CliRunner, app: typer.Typer, fol
 
 def test_init_where_nothing_can_be_written(runner: CliRunner, app: typer.Typer) -> None:
     result = runner.invoke(app, ["init", "no/such/folder.yaml"])
-    assert result.exit_code == 2
+    assert result.exit_code == 64
     assert result.stderr.startswith("error: no/such/folder.yaml: cannot be written")
 
 
@@ -109,7 +109,7 @@ def test_what_is_wrong_in_a_file_begins_with_its_place(
         "directors: [a]\nreal_servers: [b]\nvip: 172.20.1.100\nfoo: 1\nbar: 2\n"
     )
     result = runner.invoke(app, ["plan", "bad.yaml", "--json"])
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, result.stdout) == (64, "")
     lines = result.stderr.splitlines()
     assert lines[0].startswith("bad.yaml:4:1: unknown key 'foo'")
     assert lines[1].startswith("bad.yaml:5:1: unknown key 'bar'")

@@ -144,7 +144,7 @@ def test_refuses_with_what_would_make_sense(
         registry.choose(SPEC, node, name)
     assert what in caught.value.what
     assert fix in (caught.value.fix or "")
-    assert caught.value.exit_code == 2
+    assert caught.value.exit_code == 64
 
 
 def test_two_faults_of_one_name_are_refused() -> None:

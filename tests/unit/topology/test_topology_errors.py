@@ -62,7 +62,7 @@ def test_problems_carry_their_parts_and_the_exit_code_of_a_bad_file():
     assert problem.message == "unknown key 'unicats' in vrrp"
     assert problem.hint == "did you mean 'unicast'?"
     assert isinstance(error, TopologyError)
-    assert error.exit_code == 2
+    assert error.exit_code == 64
 
 
 def test_problems_come_in_the_order_of_the_file():
