@@ -8,6 +8,7 @@ RFC 5227) and VRRP adverts with priority 0 always; every advert only while it is
 from __future__ import annotations
 
 import array
+import binascii
 import socket
 import struct
 import time
@@ -27,7 +28,10 @@ _PACKET_OUTGOING = 4
 _SO_ATTACH_FILTER = 26
 # asm-generic/socket.h; Python has no name for it.
 _SO_TIMESTAMPNS = 35
-_SNAP = 128
+#: Bytes kept of a packet: an advert with 100 VIPs has 442.
+_SNAP = 512
+#: Authentication types of VRRPv2 (RFC 2338, section 5.3.6).
+_AUTH = {0: "none", 1: "PASS", 2: "AH"}
 # Opcodes of linux/bpf_common.h.
 _LD_H, _LD_W, _LD_B, _LD_B_IND = 0x28, 0x20, 0x30, 0x50
 _LDX_IHL, _JEQ, _JEQ_X, _RET, _TAX = 0xB1, 0x15, 0x1D, 0x06, 0x07
@@ -87,7 +91,32 @@ def parse(frame: bytes, *, outgoing: bool) -> tuple[str, dict[str, Any]] | None:
         "src": socket.inet_ntoa(frame[26:30]),
         "dir": direction,
         "version": version_type >> 4,
+        **_content(frame, offset),
     }
+
+
+def _content(frame: bytes, offset: int) -> dict[str, Any]:
+    """Return what two speakers must agree on; ``offset`` is where VRRP begins.
+
+    RFC 2338 (version 2, with authentication), RFC 5798 (version 3). A password is not told,
+    only something by which two can be seen to differ.
+    """
+    if len(frame) < offset + 8:
+        return {}
+    count, kind, interval = frame[offset + 3], frame[offset + 4], frame[offset + 5]
+    end = offset + 8 + 4 * count
+    found: dict[str, Any] = {"dst": socket.inet_ntoa(frame[30:34])}
+    if frame[offset] >> 4 == 2:
+        found["interval"] = float(interval)
+        found["auth"] = _AUTH.get(kind, str(kind))
+        if kind == 1:
+            found["auth"] += f"/{binascii.crc32(frame[end : end + 8]):08x}"
+    else:
+        found["interval"] = ((kind & 0x0F) << 8 | interval) / 100
+    if len(frame) >= end:
+        addresses = range(offset + 8, end, 4)
+        found["vips"] = [socket.inet_ntoa(frame[at : at + 4]) for at in addresses]
+    return found
 
 
 class Sniffer:

@@ -9,9 +9,11 @@ from lvslab.observe import expect
 from lvslab.scenario.history import FaultRun, History
 from lvslab.scenario.language import Sentence
 from lvslab.timeline.events import Event, ProbeResult, probe_results
+from lvslab.timeline.holders import Span, holders
 from lvslab.timeline.reading import STEADY_BEFORE
 from lvslab.timeline.result import FaultResult, analyse
 from lvslab.timeline.run import Run
+from lvslab.timeline.splitbrain import SplitBrain, split_brains
 from lvslab.topology.spec import TopologySpec
 
 
@@ -82,6 +84,18 @@ class Seen:
         """Return by how much the probe's own schedule was late at worst, since the fault."""
         since = self.begin - STEADY_BEFORE
         return max((r.start - r.due for r in self.requests if r.due >= since), default=0.0)
+
+    def holders(self) -> dict[str, list[Span]]:
+        """Return who held each VIP, over the whole recording."""
+        vips = [str(v) for v in self.spec.vips]
+        run = self.recording
+        return holders(self.events, vips, run.recorded_from, run.recorded_until)
+
+    def splits(self) -> list[SplitBrain]:
+        """Return when two directors held a VIP at once, and why."""
+        intervals = {str(v.ip): i.advert_int for i in self.spec.vrrp_instances for v in i.vips}
+        addresses = {d.name: str(d.address) for d in self.spec.directors}
+        return split_brains(self.events, self.holders(), addresses, intervals)
 
     def flaws(self) -> list[str]:
         """Return why the recording as a whole is not to be relied on."""

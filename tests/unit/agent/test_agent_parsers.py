@@ -108,7 +108,17 @@ def test_frames() -> None:
     )
     assert packets.parse(ADVERT_100, outgoing=False) == (
         "vrrp.advert",
-        {"vrid": 51, "priority": 100, "src": "172.20.1.1", "dir": "in", "version": 2},
+        {
+            "vrid": 51,
+            "priority": 100,
+            "src": "172.20.1.1",
+            "dir": "in",
+            "version": 2,
+            "dst": "224.0.0.18",
+            "interval": 1.0,
+            "auth": "none",
+            "vips": ["172.20.1.100"],
+        },
     )
     assert packets.parse(ARP_REQUEST, outgoing=True) is None
     assert packets.parse(IGMP, outgoing=True) is None
