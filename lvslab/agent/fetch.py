@@ -33,6 +33,28 @@ def request(vip: str, path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: {vip}\r\nConnection: close\r\n\r\n".encode()
 
 
+def keeping(vip: str, path: str) -> bytes:
+    """Return the bytes of a request whose connection stays open."""
+    return f"GET {path} HTTP/1.1\r\nHost: {vip}\r\n\r\n".encode()
+
+
+def length(data: bytes) -> int | None:
+    """Return how many bytes the first answer has, or None: not all there yet.
+
+    An answer without a Content-Length would end with the connection; the lab has none such.
+    """
+    head, found, _ = data.partition(b"\r\n\r\n")
+    if not found:
+        return None
+    body = 0
+    for line in head.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.lower() == b"content-length" and value.strip().isdigit():
+            body = int(value)
+    whole = len(head) + 4 + body
+    return whole if len(data) >= whole else None
+
+
 def failure(code: int) -> tuple[str, str]:
     """Return result and detail of an errno."""
     return RESULT_OF_ERRNO.get(code, "bad"), errno.errorcode.get(code, str(code))

@@ -42,7 +42,10 @@ HOLD = 0.1
 _HELD_BYTES = 3500
 _BACKLOG = 1 << 20
 MAX_RATE = 100.0
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+#: A connection a request, one that is kept as long as it works, or one alone (kept.py).
+CONNECTIONS = ("short", "kept", "stream")
+#: SO_LINGER 0: closing resets the connection.
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 def due_at(t0: float, rate: float, k: int) -> float:
@@ -107,7 +110,7 @@ class Probe:
             for t in order["targets"]
         ]
         self._epoll = select.epoll()
-        self._flying: dict[int, _Request] = {}
+        self._flying: dict[int, Any] = {}
         self._order: deque[_Request] = deque()
         self._next = 0
         self._lines: list[str] = []
@@ -122,7 +125,7 @@ class Probe:
         """Probe until the control descriptor closes, wait for what is under way, say it all."""
         os.set_blocking(self._out, False)
         self._epoll.register(self._control, select.EPOLLIN)
-        while not self._stopping or self._order:
+        while not self._stopping or self._busy():
             self._start_due()
             self._expire()
             t = now()
@@ -139,14 +142,21 @@ class Probe:
 
     def _timeout(self, t: float) -> float:
         until = [] if self._stopping else [due_at(self._t0, self._rate, self._next)]
-        if self._order:
-            until.append(self._patience(self._order[0]))
+        until += self._waiting()
         if self._lines:
             until.append(self._flush_at)
         return max(0.0, min(until, default=t) - t)
 
-    def _patience(self, request: _Request) -> float:
-        return request.limit if self._stopping else request.limit + GRACE
+    def _busy(self) -> bool:
+        """Return whether a request is under way."""
+        return bool(self._order)
+
+    def _waiting(self) -> list[float]:
+        """Return when something that is under way has to be given up."""
+        return [self._until(self._order[0].limit)] if self._order else []
+
+    def _until(self, limit: float) -> float:
+        return limit if self._stopping else limit + GRACE
 
     def _start_due(self) -> None:
         while not self._stopping:
@@ -222,10 +232,10 @@ class Probe:
             request = self._order[0]
             if request.sock.fileno() < 0:
                 self._order.popleft()
-            elif self._patience(request) <= t:
+            elif self._until(request.limit) <= t:
                 if not request.reported:
                     self._report(request, request.limit, "timeout", "", "")
-                request.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                request.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
                 self._close(request)
             else:
                 return
@@ -236,7 +246,7 @@ class Probe:
         del self._flying[fd]
         request.sock.close()
 
-    def _report(self, request: _Request, end: float, result: str, server: str, detail: str) -> None:
+    def _report(self, request: Any, end: float, result: str, server: str, detail: str) -> None:
         request.reported = True
         self._counts[result] = self._counts.get(result, 0) + 1
         vip, port = self._targets[request.target][0]
@@ -292,4 +302,9 @@ def run(node: str, order: dict[str, Any], out: int, control: int) -> None:
     """Be the probe, in a process of its own, until ``control`` closes."""
     # Nothing here makes reference cycles, and a collection in the wrong moment is a late start.
     gc.disable()
-    Probe(node, order, out, control).run()
+    if order.get("connections", "short") == "short":
+        Probe(node, order, out, control).run()
+    else:
+        from .kept import Kept
+
+        Kept(node, order, out, control).run()

@@ -59,6 +59,10 @@ class Probes:
                 f"a probe of {rate:g} Hz to {len(order['targets'])} targets cannot be made",
                 f"at most {probe.MAX_RATE:g} Hz, positive times, one target at least",
             )
+        if order.get("connections", "short") not in probe.CONNECTIONS:
+            raise Refused(
+                f"no connections {order['connections']!r}", "one of " + ", ".join(probe.CONNECTIONS)
+            )
         plan = order | {"probe": name, "t0": now() + probe.LEAD}
         pid, output, control = children.fork(lambda out, ctl: probe.run(self._node, plan, out, ctl))
         running = _Running(pid, control, lease)

@@ -157,8 +157,8 @@ class Injection:
             return False
         # Steady counts from the last change on: before it another still served.
         since = max([self.injected, *(e.t for e in marks)])
-        wanted = expect.expected_servers(self._lab.spec, without=self.target.name)
-        return recorder.tracker.steady(limit.steady, since=since, servers=wanted)
+        wanted = recorder.wanted_servers(without=self.target.name)
+        return recorder.serves(limit.steady, since, wanted)
 
     def settled_back(self) -> bool:
         """Whether the lab is as it was: VIPs where they belong, tables full, all steady."""
@@ -172,8 +172,8 @@ class Injection:
         if recorder.tables.out or (returns and not alone):
             return False
         since = max(self.healed, recorder.held.changed)
-        wanted = expect.expected_servers(spec)
-        return recorder.tracker.steady(limit.steady, since=since, servers=wanted)
+        wanted = recorder.wanted_servers()
+        return recorder.serves(limit.steady, since, wanted)
 
     def _taken(self, since: float) -> list[Event]:
         """Return when others took a VIP."""

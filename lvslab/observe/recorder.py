@@ -13,13 +13,16 @@ from lvslab.observe import expect
 from lvslab.observe.collector import Collector, Lab
 from lvslab.observe.tracker import Change, Held, Tables, Tracker
 from lvslab.timeline.events import INITIAL, Event, ProbeResult
-from lvslab.timeline.result import STEADY_BEFORE
+from lvslab.timeline.reading import STEADY_BEFORE
+from lvslab.timeline.run import Connections
 
 if TYPE_CHECKING:
     from lvslab.observe.link import AgentLink
 
 #: Events of lvslab's own, for whoever shows a run as it happens; never part of a timeline.
 CLIENT_LOST, CLIENT_BACK, HEALING = "client.lost", "client.back", "healing"
+
+_OF_PROBE = frozenset({"probe.result", "probe.connection"})
 
 OnEvent = Callable[[Event], None]
 
@@ -45,6 +48,7 @@ class Recorder:
         *,
         rate: float,
         deadline: float,
+        connections: Connections = "short",
         on_event: OnEvent | None = None,
         collector: Collector | None = None,
     ) -> None:
@@ -52,6 +56,7 @@ class Recorder:
         self.lab = lab
         self.client = spec.clients[0].name
         self.rate, self.deadline = rate, deadline
+        self._connections = connections
         self.targets = expect.targets(spec)
         self.events: list[Event] = []
         #: The newest time stamp there is; when the recording began, and why it is not whole.
@@ -68,6 +73,8 @@ class Recorder:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="order")
         self._probing = False
         self._probe_ended = False
+        #: A connection that was to last has ended.
+        self._ended = False
         self._renew_at = 0.0
         #: Nodes whose power is off: they cannot be asked anything.
         self._absent: set[str] = set()
@@ -105,6 +112,7 @@ class Recorder:
             rate=self.rate,
             deadline=self.deadline,
             lease=_LEASE,
+            connections=self._connections,
         )
         self._probing = True
         t0 = float(started["t0"])
@@ -124,7 +132,7 @@ class Recorder:
         """
         self.pump(lambda: self.steady(seconds), self.now + timeout)
         if not self.steady(seconds):
-            wanted = expect.expected_servers(self.lab.spec)
+            wanted = self.wanted_servers()
             why = [
                 self.tracker.why_not(t, seconds, count=_COUNT, servers=wanted) for t in self.targets
             ]
@@ -136,8 +144,22 @@ class Recorder:
 
     def steady(self, seconds: float = STEADY_BEFORE) -> bool:
         """Whether nothing failed for ``seconds``, and each real server that should answers."""
-        wanted = expect.expected_servers(self.lab.spec)
+        wanted = self.wanted_servers()
         return self.tracker.steady(seconds, count=_COUNT, servers=wanted)
+
+    def serves(self, seconds: float, since: float, servers: dict[str, frozenset[str]]) -> bool:
+        """Whether requests were answered steadily for ``seconds``, from ``since`` on.
+
+        A stream that has ended is answered no more: then there is nothing to wait for.
+        """
+        over = self._connections == "stream" and self._ended
+        return over or self.tracker.steady(seconds, since=since, servers=servers)
+
+    def wanted_servers(self, without: str | None = None) -> dict[str, frozenset[str]]:
+        """Return who must be seen answering, by target; on lasting connections nobody must."""
+        if self._connections != "short":
+            return {}
+        return expect.expected_servers(self.lab.spec, without=without)
 
     def wait_advert(self, interval: float) -> float:
         """Wait for the next advert that any director sends; return its time, or the time now.
@@ -189,7 +211,7 @@ class Recorder:
 
     def take(self, event: Event) -> None:
         """Record an event."""
-        if event.kind == "probe.result" and event.data.get("probe") not in (None, self._probe):
+        if event.kind in _OF_PROBE and event.data.get("probe") not in (None, self._probe):
             return
         self.events.append(event)
         self.now = max(self.now, event.t)
@@ -198,6 +220,8 @@ class Recorder:
                 self._on_event(_shown(change, event.node))
         elif event.kind == "probe.stopped" and event.data.get("probe") == self._probe:
             self._probe_ended = True
+        elif event.kind == "probe.connection":
+            self._ended = True
         self.tables.note(event)
         self.held.note(event)
         for listener in self._listeners:

@@ -76,7 +76,7 @@ def load(path: Path, *, topology: Path | None = None, lab: str | None = None) ->
         tags=tuple(model.tags),
         topology=spec,
         steady=Steady(model.steady_state.for_, model.steady_state.within),
-        load=Load(model.load.rate, model.load.deadline),
+        load=Load(model.load.rate, model.load.deadline, model.load.connections),
         steps=steps,
         expect=expect,
         repeat=model.repeat,

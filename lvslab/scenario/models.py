@@ -50,9 +50,12 @@ class LoadModel(Model):
     """What the client asks meanwhile."""
 
     rate: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 50.0
-    """Requests a second, over all virtual servers, each a connection of its own."""
+    """Requests a second, over all virtual servers."""
     deadline: Duration = 1.0
     """What is answered later has failed."""
+    connections: Literal["short", "kept", "stream"] = "short"
+    """short: a connection a request. kept: one to each virtual server, and another when it has
+    ended. stream: one to each for all of it; when it has ended every request has failed."""
 
 
 class FaultModel(Model):

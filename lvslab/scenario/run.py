@@ -48,6 +48,7 @@ class ScenarioRun:
             lab,
             rate=scenario.load.rate,
             deadline=scenario.load.deadline,
+            connections=scenario.load.connections,
             on_event=on_event,
             collector=collector,
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lvslab.scenario.language import Sentence
+from lvslab.timeline.run import Connections
 from lvslab.topology.spec import TopologySpec
 
 Origin = Literal["running", "restored"]
@@ -37,6 +38,7 @@ class Load:
 
     rate: float = 50.0
     deadline: float = 1.0
+    connections: Connections = "short"
 
 
 @dataclass(frozen=True, slots=True)

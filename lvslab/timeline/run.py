@@ -27,6 +27,9 @@ class Promise:
     why: str = ""
 
 
+#: How the probe asks (docs/measuring.md).
+Connections = Literal["short", "kept", "stream"]
+
 #: Seconds from a promised moment to the client seeing it that belong to no protocol: processes
 #: waking up, netlink, ARP. A tenth of it on real hardware, most of it under emulation.
 ALLOWANCE = 0.25

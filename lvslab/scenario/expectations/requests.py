@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from lvslab.scenario.expectations.model import Check, Expectation, inconclusive
 from lvslab.scenario.language import Auto, Quantity, Sentence, SentenceError, Span
@@ -125,6 +126,29 @@ def _silences(mine: Sequence[ProbeResult], interval: float, since: float) -> lis
     return [] if found is None else [found]
 
 
+def _survives(sentence: Sentence, seen: Seen) -> Check:
+    since, until = seen.window(sentence)
+    ended = [e for e in seen.events if e.kind == "probe.connection" and since <= e.t <= until]
+    told = "; ".join(
+        f"{e.data['target']}: {e.data['result']} {e.t - seen.begin:+.3f} s after the fault"
+        f" ({e.data['detail']})"
+        for e in ended
+    )
+    answered = sum(r.good for r in seen.requests_in(since, until))
+    if not ended and not answered:
+        told = "nothing was answered on it any more"
+    good = not ended and answered > 0
+    return _judged(
+        sentence, seen, good, told or f"{answered} answers on it", "it goes on", None, ""
+    )
+
+
+def _breaks(sentence: Sentence, seen: Seen) -> Check:
+    check = _survives(sentence, seen)
+    other = {"pass": "fail", "fail": "pass"}.get(check.outcome, check.outcome)
+    return replace(check, outcome=other, wanted="it ends")  # type: ignore[arg-type]
+
+
 def _judged(
     sentence: Sentence,
     seen: Seen,
@@ -170,5 +194,23 @@ EXPECTATIONS = (
         bare=True,
         window=True,
         after_fault=False,
+    ),
+    Expectation(
+        "stream_survives",
+        "no connection that was to last has ended (load: {connections: stream}, or kept)",
+        (),
+        (),
+        _survives,
+        bare=True,
+        window=True,
+    ),
+    Expectation(
+        "stream_breaks",
+        "every connection that was to last has ended: the lesson of what is missing",
+        (),
+        (),
+        _breaks,
+        bare=True,
+        window=True,
     ),
 )
