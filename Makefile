@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Set by some containers. Without bytecode each run compiles everything anew: seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 ##@ First
 .PHONY: help
@@ -52,7 +54,7 @@ types: setup ## mypy, strict
 
 .PHONY: unit
 unit: setup ## Unit tests: seconds, no engine
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n auto tests/unit
 
 .PHONY: check
 check: lint types unit ## lint, types and unit

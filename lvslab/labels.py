@@ -25,6 +25,9 @@ VERSION = PREFIX + "version"
 #: On images that lvslab built: what they are for (``node``).
 IMAGE = PREFIX + "image"
 
+#: On a throw-away container that tries something of the engine: what (``ipvs``).
+CHECK = PREFIX + "check"
+
 
 def of_lab(lab: str) -> dict[str, str]:
     """Return the filter (docker SDK ``filters=``) that finds everything of one lab."""

@@ -136,6 +136,24 @@ CommonLabOption = Annotated[str | None, _lab_option("LVSLAB_LAB")]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say more of what is being done.")
 ]
+NodeArgument = Annotated[
+    str, typer.Argument(metavar="NODE", autocompletion=complete.nodes, help="A node of the lab.")
+]
+SomeNodeArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NODE]",
+        autocompletion=complete.nodes,
+        help="Which node (default: every one that has a fault).",
+        show_default=False,
+    ),
+]
+LabArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[LAB]", autocompletion=complete.labs, help=_WHICH_LAB, show_default=False
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else.")]
 
 

@@ -24,6 +24,10 @@ echo "exit $?"
 #: What ``ipvsadm -Ln`` shows of a real server reached by direct routing.
 _PROOF = ("127.0.0.2:9", "Route")
 
+#: Seconds. A trial makes a few requests, each of which may take two minutes (docker_engine); one
+#: that is older belongs to an lvslab that was killed.
+LEFTOVER_AFTER = 600
+
 LOAD_MODULES = (
     "as root on the machine of the Docker engine: "
     "modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh; to keep it so: "
@@ -41,11 +45,12 @@ class IpvsResult:
     fix: str | None = None
 
 
-def probe_ipvs(client: docker.DockerClient) -> IpvsResult:
+def probe_ipvs(client: docker.DockerClient, *, leftover_after: int = LEFTOVER_AFTER) -> IpvsResult:
     """Add a virtual server and a DR real server in a container with NET_ADMIN and no network.
 
-    The engine must have a node image (lvslab.engine.images). Raises EngineError when the
-    engine does not answer.
+    The engine must have a node image (lvslab.engine.images). Containers of other trials that are
+    older by ``leftover_after`` seconds are removed. Raises EngineError when the engine does not
+    answer.
     """
     try:
         image = _node_image(client)
@@ -53,7 +58,7 @@ def probe_ipvs(client: docker.DockerClient) -> IpvsResult:
             return IpvsResult(
                 False, "not tried: the engine has no node image yet", "lvslab up builds it"
             )
-        return judge(_run(client, image))
+        return judge(_run(client, image, leftover_after))
     except APIError as error:
         return IpvsResult(
             False,
@@ -92,19 +97,35 @@ def _node_image(client: docker.DockerClient) -> str | None:
     return str(found[0]["Id"]) if found else None
 
 
-def _run(client: docker.DockerClient, image: str) -> str:
-    """Run the script; the engine removes the container itself, also if lvslab is killed."""
+def _sweep(client: docker.DockerClient, own: str, leftover_after: int) -> None:
+    """Remove the containers of trials that were killed before they were started.
+
+    Their age is that against our own container, by the engine's clock, which need not be ours.
+    Another trial that is under way is younger, and left alone.
+    """
+    found = client.api.containers(all=True, filters={"label": labels.CHECK})
+    created = {str(one["Id"]): int(one["Created"]) for one in found}
+    for one, when in created.items():
+        if one != own and when <= created[own] - leftover_after:
+            # Another sweeps it, too: gone, or just going (409).
+            with contextlib.suppress(APIError):
+                client.api.remove_container(one, force=True)
+
+
+def _run(client: docker.DockerClient, image: str, leftover_after: int) -> str:
+    """Run the script; the engine removes the container itself, once it was started."""
     api = client.api
     made = api.create_container(
         image,
         ["sh", "-c", _SCRIPT],
         detach=True,
-        labels={labels.PREFIX + "check": "ipvs"},
+        labels={labels.CHECK: "ipvs"},
         host_config=api.create_host_config(
             auto_remove=True, cap_add=["NET_ADMIN"], network_mode="none"
         ),
     )
     try:
+        _sweep(client, str(made["Id"]), leftover_after)
         output: Iterable[bytes] = api.attach(made["Id"], stdout=True, stderr=True, stream=True)
         api.start(made["Id"])
         said = b"".join(output).decode(errors="replace")

@@ -124,6 +124,12 @@ def open_engine(choice: Choice, lab: str, *, progress: Progress) -> Engine:
     manager = Manager(progress)
     if choice != "docker" and manager.exists(machine_name(lab)):
         engine = manager.find(machine_name(lab))
+        if engine is None and manager.starting(machine_name(lab)):
+            raise EngineError(
+                f"the virtual machine of lab {lab} is just being started by another lvslab",
+                where=str(manager.paths.machine(machine_name(lab))),
+                fix="try again when that lvslab up has ended; lvslab up waits for it",
+            )
         if engine is None:
             raise EngineError(
                 f"the virtual machine of lab {lab} is not running any more",

@@ -56,7 +56,7 @@ class Outage:
     last_failed: float
     failed: int
     interval: float
-    #: Lateness of the probe's own schedule at the edges.
+    #: Lateness of the probe's own schedule: that at the one edge and that at the other.
     lateness: float
 
     @property
@@ -108,7 +108,8 @@ class Disturbance:
     @property
     def resolution(self) -> float:
         """How far :attr:`seconds` may be from the truth, either way."""
-        return max(self.outages[0].resolution, self.outages[-1].resolution)
+        first, last = self.outages[0], self.outages[-1]
+        return first.resolution + (last.lateness if last is not first else 0.0)
 
     @property
     def failed(self) -> int:
@@ -145,7 +146,6 @@ def outages(results: Sequence[ProbeResult], interval: float) -> list[Outage]:
             continue
         before = runs[i - 1] if i > 0 else []
         after = runs[i + 1] if i + 1 < len(runs) else []
-        edges = [*before[-1:], run[0], run[-1], *after[:1]]
         end = min((r.end for r in after), default=None)
         # Of what came before, a packet may have been lost at the very edge and sent again by
         # TCP: answered in time, but when the outage was over already.
@@ -159,7 +159,7 @@ def outages(results: Sequence[ProbeResult], interval: float) -> list[Outage]:
                 last_failed=run[-1].start,
                 failed=len(run),
                 interval=interval,
-                lateness=max(0.0, *(r.start - r.due for r in edges)),
+                lateness=_late(*before[-1:], run[0]) + _late(run[-1], *after[:1]),
             )
         )
     return found
@@ -248,6 +248,10 @@ def _disturbance(group: list[Outage], results: Sequence[ProbeResult]) -> Disturb
     first, last = group[0].first_failed, group[-1].last_failed
     inside = [r for r in results if first <= r.start <= last]
     return Disturbance(tuple(group), len(inside), by_result(r for r in inside if not r.good))
+
+
+def _late(*edge: ProbeResult) -> float:
+    return max(0.0, *(r.start - r.due for r in edge))
 
 
 def _runs(results: Sequence[ProbeResult]) -> list[list[ProbeResult]]:

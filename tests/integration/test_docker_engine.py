@@ -19,7 +19,9 @@ import pytest
 import requests
 from docker.errors import DockerException
 
+from lvslab import labels
 from lvslab.engine import images
+from lvslab.engine.ipvs_check import probe_ipvs
 from lvslab.progress import Silent
 
 pytestmark = pytest.mark.engine
@@ -92,6 +94,28 @@ def test_doctor_finds_it_usable(cli: Cli, named: docker.DockerClient):
     checks = {c["name"]: c["status"] for c in found["checks"]["docker"]}
     assert checks["ip_vs"] == "ok"
     assert named.containers.list(all=True) == []  # the one that tried it is gone
+
+
+def test_what_a_killed_trial_left_is_swept_and_a_younger_trial_is_not(
+    named: docker.DockerClient,
+):
+    def trial() -> str:
+        """The container of an lvslab that has just made it, or was killed then."""
+        made = named.api.create_container(
+            node_image(named), ["true"], labels={labels.CHECK: "ipvs"}
+        )
+        return str(made["Id"])
+
+    def there() -> set[str]:
+        return {str(c["Id"]) for c in named.api.containers(all=True)}
+
+    stranger = str(named.api.create_container(node_image(named), ["true"])["Id"])
+    left = trial()
+    assert probe_ipvs(named).ok
+    assert there() == {stranger, left}
+    # As if so long had passed since, and one more.
+    assert probe_ipvs(named, leftover_after=0).ok
+    assert there() == {stranger}
 
 
 def test_auto_takes_it_and_two_labs_live_on_it(

@@ -12,8 +12,7 @@ from lvslab.cli import stream
 from lvslab.cli.duration import for_option
 from lvslab.cli.labs import opened, running
 from lvslab.cli.session import Session
-from lvslab.cli.verb import LOOK, verb
-from lvslab.cli.verbs.exec import NodeArgument
+from lvslab.cli.verb import LOOK, NodeArgument, verb
 from lvslab.errors import USAGE, LabError, LvslabError
 
 if TYPE_CHECKING:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lvslab.cli.session import Session
 from lvslab.cli.verb import MACHINE, verb
 from lvslab.errors import EngineError, NotFoundError
+
+if TYPE_CHECKING:
+    from lvslab.engine.embedded.manager import MachineInfo
 
 #: The machine of ``lvslab engine start``, when none is named.
 PLAIN = "plain"
@@ -42,6 +45,10 @@ def _size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
+def _state(machine: MachineInfo) -> str:
+    return "being started" if machine.starting else "running" if machine.running else "dead"
+
+
 @verb(panel=MACHINE, group="engine", json=True, order=10)
 def build(
     s: Session,
@@ -70,10 +77,7 @@ def list_(s: Session) -> None:
     ]
     s.out.data({"machines": machines, "cache": entries})
     if machines:
-        rows = (
-            (m.name, "running" if m.running else "dead", m.pid, _size(m.rss), str(m.folder))
-            for m in machines
-        )
+        rows = ((m.name, _state(m), m.pid, _size(m.rss), str(m.folder)) for m in machines)
         s.out.table(("MACHINE", "STATE", "PID", "MEMORY", "FOLDER"), rows)
     else:
         s.out.text("no machine")

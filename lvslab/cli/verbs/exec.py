@@ -7,15 +7,11 @@ from typing import Annotated
 
 import typer
 
-from lvslab.cli import complete, stream
+from lvslab.cli import stream
 from lvslab.cli.labs import opened, running
 from lvslab.cli.session import Session
-from lvslab.cli.verb import LOOK, verb
+from lvslab.cli.verb import LOOK, NodeArgument, verb
 from lvslab.errors import USAGE, LvslabError
-
-NodeArgument = Annotated[
-    str, typer.Argument(metavar="NODE", autocompletion=complete.nodes, help="A node of the lab.")
-]
 
 
 class NotATerminalError(LvslabError):

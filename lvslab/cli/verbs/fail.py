@@ -11,8 +11,7 @@ from lvslab.cli import complete
 from lvslab.cli.duration import for_option
 from lvslab.cli.labs import opened
 from lvslab.cli.session import Session
-from lvslab.cli.verb import FAULTS, verb
-from lvslab.cli.verbs.exec import NodeArgument
+from lvslab.cli.verb import FAULTS, NodeArgument, SomeNodeArgument, verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,15 +97,7 @@ def held(result: FaultResult) -> bool:
 @verb(panel=FAULTS, json=True, order=20)
 def heal(
     s: Session,
-    node: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NODE]",
-            autocompletion=complete.nodes,
-            help="Which node (default: every one that has a fault).",
-            show_default=False,
-        ),
-    ] = None,
+    node: SomeNodeArgument = None,
 ) -> None:
     """Undo every fault in a node, or in all: back to exactly what was there."""
     from lvslab.observe.healing import heal as undo

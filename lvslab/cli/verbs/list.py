@@ -26,11 +26,16 @@ def list_(s: Session) -> None:
         }
         for one, kind in there(s)
     ]
-    dead = {lab_of_machine(m.name) for m in Manager(s.progress).machines() if not m.running}
+    machines = {lab_of_machine(m.name): m for m in Manager(s.progress).machines()}
     names = {one["lab"] for one in found}
+    mute = {
+        name: "its machine is being started" if m.starting else "its machine was killed"
+        for name, m in machines.items()
+        if name and name not in names and (m.starting or not m.running)
+    }
     gone: list[dict[str, Any]] = [
         {"lab": name, "engine": "embedded", "nodes": 0, "running": 0, "version": None}
-        for name in sorted(n for n in dead if n and n not in names)
+        for name in sorted(mute)
     ]
     s.out.data({"labs": found + gone})
     known = record.load_all()
@@ -39,7 +44,7 @@ def list_(s: Session) -> None:
         (
             (
                 one["lab"],
-                one["engine"] if one in found else "embedded (its machine was killed)",
+                one["engine"] if one in found else f"embedded ({mute[one['lab']]})",
                 one["nodes"],
                 one["running"],
                 known[one["lab"]].topology if one["lab"] in known else None,

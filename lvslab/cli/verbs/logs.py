@@ -10,8 +10,7 @@ import typer
 from lvslab.cli import stream
 from lvslab.cli.labs import opened
 from lvslab.cli.session import Session
-from lvslab.cli.verb import LOOK, verb
-from lvslab.cli.verbs.exec import NodeArgument
+from lvslab.cli.verb import LOOK, NodeArgument, verb
 
 
 @verb(panel=LOOK, order=30)

@@ -6,25 +6,17 @@ from typing import Annotated
 
 import typer
 
-from lvslab.cli import complete, record
+from lvslab.cli import record
 from lvslab.cli.labs import lab_name, there
 from lvslab.cli.session import EngineChoice, Session
-from lvslab.cli.verb import LAB, verb
+from lvslab.cli.verb import LAB, LabArgument, verb
 from lvslab.errors import EngineError, NotFoundError
 
 
 @verb(panel=LAB, json=True, order=40)
 def teardown(
     s: Session,
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[LAB]",
-            autocompletion=complete.labs,
-            help="Which lab (default: the only one there is).",
-            show_default=False,
-        ),
-    ] = None,
+    target: LabArgument = None,
     all_: Annotated[bool, typer.Option("--all", help="Every lab there is.")] = False,
 ) -> None:
     """Remove a lab and all that belongs to it; its topology file is not needed."""

@@ -7,12 +7,14 @@ manifest names the key material, and size, modification time and sha256 of every
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -129,13 +131,38 @@ class Cache:
             return made
 
     def remove(self, kind: str, key: str) -> None:
-        """Delete an entry; one that is not there is fine."""
-        path = self.root / f"{kind}-{key}"
-        if path.exists():
-            # Renamed first: nobody may find a folder that is half deleted under its final name.
-            doomed = Path(tempfile.mkdtemp(prefix=".gone-", dir=self.root))
-            path.rename(doomed / "entry")
+        """Delete an entry; one that is not there, or that another deletes, is fine."""
+        # Renamed first: nobody may find a folder that is half deleted under its final name. In
+        # one step: a folder made to move it into could be swept by another before it is used.
+        doomed = self.root / f".gone-{secrets.token_hex(8)}"
+        with contextlib.suppress(FileNotFoundError):
+            (self.root / f"{kind}-{key}").rename(doomed)
             shutil.rmtree(doomed, ignore_errors=True)
+
+    def find_whole(
+        self, kind: str, material: dict[str, Any], *, progress: Progress
+    ) -> Entry | None:
+        """Return the entry if every file of it is as it was made; a damaged one is deleted.
+
+        Left there, one that only a full check finds damaged would never be made again.
+        """
+        entry = self.find(kind, material, full=True)
+        name = f"{kind}-{key_of(material)}"
+        if entry is not None or not (self.root / name).exists():
+            return entry
+        with self._locked(name, progress):
+            # Looked at again: another may have made it anew since the first look.
+            entry = self.find(kind, material, full=True)
+            if entry is None:
+                self.remove(kind, key_of(material))
+        return entry
+
+    def discard(self, entry: Entry, *, progress: Progress) -> None:
+        """Delete this very entry, but not another that took its place meanwhile."""
+        with self._locked(f"{entry.kind}-{entry.key}", progress):
+            now = self._read(entry.kind, entry.key)
+            if now is None or now.id == entry.id:
+                self.remove(entry.kind, entry.key)
 
     def sweep(self) -> None:
         """Delete what builds and removals that were killed have left half done."""

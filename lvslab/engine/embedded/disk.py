@@ -124,15 +124,15 @@ class _Builder:
                 client, self._debian, self._progress, network_mode="host"
             )
         self._format(tools, root)
-        return self._done(tools, root, ref)
+        return self._done(root, ref, guestroot.make_initramfs(self._folder, tools))
 
     def as_user(self, toolbox: Callable[[], Toolbox], fill: FillByBooting) -> dict[str, Any]:
         """Make the disk of an archive (mke2fs reads owners from it), then fill it by booting."""
         root = self._folder / "root.tar"
         tools = self._downloads(toolbox, root)
         self._format(tools, root)
-        guestroot.make_initramfs(self._folder, tools)
-        return self._done(tools, root, fill(self._folder, self._base))
+        kernel = guestroot.make_initramfs(self._folder, tools)
+        return self._done(root, fill(self._folder, self._base), kernel)
 
     def _downloads(self, toolbox: Callable[[], Toolbox], root: Path) -> Toolbox:
         # Two cores and independent downloads: the base image and the tools beside the guest.
@@ -164,11 +164,11 @@ class _Builder:
                 raise disk_full(self._folder)
             raise EngineError(f"mke2fs failed: {done.stderr.strip()[-400:]}")
 
-    def _done(self, tools: Toolbox, root: Path, ref: str) -> dict[str, Any]:
-        version = guestroot.make_initramfs(self._folder, tools)
+    def _done(self, root: Path, ref: str, kernel: str) -> dict[str, Any]:
+        """Delete what was only needed on the way; returns the facts of the entry."""
         for leftover in (root, self._base, self._folder / "modules", self._folder / "boot"):
             if leftover.is_dir():
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink(missing_ok=True)
-        return {"kernel": version, "node_image": ref, "debian": self._debian}
+        return {"kernel": kernel, "node_image": ref, "debian": self._debian}

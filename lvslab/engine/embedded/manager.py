@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from lvslab.engine import images
 from lvslab.engine.embedded import machine as vm
-from lvslab.engine.embedded.cache import Cache, DiskFullError, Entry, disk_full, key_of
+from lvslab.engine.embedded import states
+from lvslab.engine.embedded.cache import Cache, DiskFullError, Entry, disk_full
 from lvslab.engine.embedded.disk import Disk, FillByBooting, get_disk
 from lvslab.engine.embedded.engine import EmbeddedEngine
 from lvslab.engine.embedded.machine import Hardware, Machine, SavedState, find_qemu
@@ -30,8 +30,6 @@ from lvslab.errors import EngineError
 from lvslab.progress import Progress
 
 How = Literal["running", "lab", "engine", "boot"]
-#: Saved labs that are kept (0.3-0.5 GB each); the least recently used goes first.
-STATES_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,8 @@ class MachineInfo:
     name: str
     folder: Path
     running: bool
+    #: Another lvslab is just bringing it up.
+    starting: bool
     pid: int | None
     rss: int
     disk: str
@@ -124,29 +124,27 @@ class Manager:
         tools, disk = self.build(debian)
         hardware = choose_hardware(tools, disk, self.paths.cache, self._progress, nodes=nodes)
         wanted: list[tuple[How, str]] = [("lab", plan)] if plan else []
-        for how, what in [*wanted, ("engine", _IDLE)]:
-            material = _state_material(tools, disk, hardware, what)
-            entry = self.cache.find("state", material, full=True)
+        for how, what in [*wanted, ("engine", states.IDLE)]:
+            material = states.material(tools, disk, hardware, what)
+            entry = self.cache.find_whole("state", material, progress=self._progress)
             if entry is None:
-                # Damaged beyond what a glance at size and time sees, it would never be
-                # made again.
-                self.cache.remove("state", key_of(material))
                 continue
             try:
                 with self._progress.step(f"restoring the saved {how}"):
                     engine = self._restore(folder, tools, disk, hardware, entry)
-                os.utime(entry.path / "manifest.json")
+                with contextlib.suppress(FileNotFoundError):  # another deleted it meanwhile
+                    os.utime(entry.path / "manifest.json")
                 return engine, how
             except DiskFullError:
                 raise  # which says nothing about the state
             except EngineError as error:
                 vm.destroy(folder)
-                self.cache.remove("state", entry.key)
+                self.cache.discard(entry, progress=self._progress)
                 with self._progress.step(f"discarding it: {error.what}"):
                     continue
         engine = self._boot(folder, tools, disk, hardware)
         try:
-            self._save(engine.machine, tools, disk, hardware, _IDLE)
+            self._save(engine.machine, tools, disk, hardware, states.IDLE)
         except EngineError as error:
             # It is up all the same; only the next start is slower.
             with self._progress.step(f"going on without: {error.what}"):
@@ -170,7 +168,10 @@ class Manager:
     ) -> EmbeddedEngine:
         machine = Machine(folder, tools, disk, hw)
         with self._undone(folder):
-            machine.restore(SavedState(entry.path))
+            try:
+                machine.restore(SavedState(entry.path))
+            except FileNotFoundError as error:
+                raise EngineError("another lvslab deleted it meanwhile") from error
             engine = EmbeddedEngine(machine, disk, hw, tools.qemu_version)
             engine.connect()
             return engine
@@ -200,7 +201,7 @@ class Manager:
         """Freeze the lab as it is now, so that the next start with this plan is a restore."""
         tools, disk = self._tools(), engine.disk
         entry = self._save(engine.machine, tools, disk, engine.hardware, plan)
-        self._evict()
+        states.evict(self.cache, self._progress)
         return entry
 
     def _save(self, machine: Machine, tools: Toolbox, disk: Disk, hw: Hardware, what: str) -> Entry:
@@ -209,15 +210,8 @@ class Manager:
                 machine.save(folder)
             return {"what": what, "disk": disk.folder.name, "accel": hw.accel}
 
-        material = _state_material(tools, disk, hw, what)
+        material = states.material(tools, disk, hw, what)
         return self.cache.get("state", material, make, progress=self._progress)
-
-    def _evict(self) -> None:
-        states = [e for e in self.cache.entries() if e.kind == "state"]
-        states.sort(key=lambda e: (e.path / "manifest.json").stat().st_mtime, reverse=True)
-        labs = [e for e in states if e.facts["what"] != _IDLE]
-        for entry in labs[STATES_KEPT:]:
-            self.cache.remove("state", entry.key)
 
     # -- find ------------------------------------------------------------------------------
 
@@ -235,6 +229,7 @@ class Manager:
                     name=folder.name,
                     folder=folder,
                     running=process is not None,
+                    starting=self.starting(folder.name),
                     pid=process.pid if process else None,
                     rss=process.rss() if process else 0,
                     disk=str(_record(folder)["disk"]),
@@ -245,6 +240,19 @@ class Manager:
     def exists(self, name: str) -> bool:
         """Is there a machine of that name, running or left behind, be it half made?"""
         return self.paths.machine(name).is_dir()
+
+    def starting(self, name: str) -> bool:
+        """Is another lvslab just bringing that machine up? (Not: was, and it was killed.)"""
+        if not (self.paths.machine(name) / _STARTING).exists():
+            return False
+        try:
+            with self._lock_file(name).open("rb") as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:  # its start ended this very moment
+            return False
+        return False
 
     def find(self, name: str) -> EmbeddedEngine | None:
         """Return the running machine of that name, or None. Raises EngineError if it is mute."""
@@ -306,7 +314,8 @@ class Manager:
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         """Hold the machine's lock; its file goes with the machine."""
-        path = private_dir(self.paths.run) / f"{name}.lock"
+        private_dir(self.paths.run)
+        path = self._lock_file(name)
         with contextlib.ExitStack() as stack:
             while True:
                 handle = stack.enter_context(path.open("a"))
@@ -324,8 +333,10 @@ class Manager:
                 if not self.paths.machine(name).exists():
                     path.unlink()
 
+    def _lock_file(self, name: str) -> Path:
+        return self.paths.run / f"{name}.lock"
 
-_IDLE = "idle engine"
+
 #: In a machine's folder while it is being started.
 _STARTING = "starting"
 #: Seconds. Whoever saves a machine has its control socket to himself meanwhile.
@@ -356,23 +367,6 @@ def _record(folder: Path) -> dict[str, Any]:
             fix="lvslab teardown, or lvslab engine stop",
         ) from error
     return record
-
-
-def _state_material(tools: Toolbox, disk: Disk, hw: Hardware, what: str) -> dict[str, Any]:
-    return {
-        "tools": tools.id,
-        "qemu": tools.qemu_version,
-        "disk": disk.id,
-        "hardware": asdict(hw),
-        "host_cpu": _host_cpu() if hw.accel == "kvm" else "",
-        "machine": hashlib.sha256(Path(vm.__file__).read_bytes()).hexdigest(),
-        "what": what,
-    }
-
-
-def _host_cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return "\n".join(sorted({x for x in lines if x.startswith(("model name", "flags"))}))
 
 
 def _keep_logs(folder: Path, run: Path) -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import typer
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from lvslab.cli.main import build
@@ -32,9 +34,17 @@ def runner() -> CliRunner:
     return CliRunner()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def app() -> typer.Typer:
     return build()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_made_once() -> Iterator[None]:
+    """Keep the commands of an application: typer's runner makes all of them for every call."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", functools.cache(get_command), raising=False)
+        yield
 
 
 @pytest.fixture

@@ -77,6 +77,8 @@ def test_labs_nodes_and_faults_complete(runner: CliRunner, app: typer.Typer) -> 
     assert complete(runner, app, "lvslab logs ") == ["client", "lvs1", "rs1", "web"]
     assert "link-down" in complete(runner, app, "lvslab fail lvs1 l")
     assert complete(runner, app, "lvslab fail web key") == []
+    assert complete(runner, app, "lvslab fail lvs1 htt") == []
+    assert complete(runner, app, "lvslab fail client ") == []
     assert complete(runner, app, "lvslab fail web htt") == ["httpd-stop"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -69,6 +70,27 @@ def test_teardown_forgets_a_lab_that_went_by_itself(runner: CliRunner, app: type
     record.save(record.Record("gone", "embedded", "unix:///x", "lvs-dr", {}))
     assert runner.invoke(app, ["teardown"]).exit_code == 0
     assert record.load_all() == {}
+
+
+def test_a_machine_that_is_being_started_is_not_called_dead(
+    runner: CliRunner, app: typer.Typer, tmp_path: Path
+) -> None:
+    """Another lvslab brings it up: it holds the machine's lock, and has begun."""
+    folder = tmp_path / "run" / "lab-x"
+    folder.mkdir(parents=True)
+    (folder / "machine.json").write_text('{"disk": "disk-0"}')
+    (folder / "starting").touch()
+    with (tmp_path / "run" / "lab-x.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = runner.invoke(app, ["status", "--lab", "x"])
+        assert result.exit_code == 4
+        assert "just being started by another lvslab" in result.stderr
+        assert "its machine is being started" in runner.invoke(app, ["list"]).stdout
+        assert "being started" in runner.invoke(app, ["engine", "list"]).stdout
+    result = runner.invoke(app, ["status", "--lab", "x"])
+    assert result.exit_code == 4
+    assert "not running any more" in result.stderr
+    assert "its machine was killed" in runner.invoke(app, ["list"]).stdout
 
 
 def test_dry_run_starts_nothing_and_says_all(

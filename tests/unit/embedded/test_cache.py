@@ -1,13 +1,16 @@
+import contextlib
 import errno
 import fcntl
 import json
 import multiprocessing
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lvslab.engine.embedded.cache import Cache, _sha256, key_of
+from lvslab.engine.embedded.cache import Cache, Entry, _sha256, key_of
 from lvslab.errors import EngineError
 from lvslab.progress import Silent
 
@@ -200,3 +203,72 @@ def test_what_a_killed_build_left_is_swept_and_a_running_one_is_not(tmp_path):
     cache.sweep()
     assert not other.exists()
     assert cache.find("thing", MATERIAL, full=True)
+
+
+class Meddled(Cache):
+    """A cache in which something happens right after the first look at an entry."""
+
+    def __init__(self, root: Path, meanwhile: Callable[[], object]) -> None:
+        super().__init__(root)
+        self._meanwhile: list[Callable[[], object]] = [meanwhile]
+
+    def find(self, kind: str, material: dict[str, Any], *, full: bool = False) -> Entry | None:
+        found = super().find(kind, material, full=full)
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        return found
+
+
+def find_whole(cache: Cache) -> Entry | None:
+    return cache.find_whole("thing", MATERIAL, progress=Silent())
+
+
+def test_looking_for_a_whole_entry_deletes_a_damaged_one(tmp_path):
+    cache = Cache(tmp_path)
+    assert find_whole(cache) is None
+    entry = build(cache)
+    assert find_whole(cache) == entry
+    (entry.path / "data").write_bytes(b"WHOLE")
+    assert find_whole(cache) is None
+    assert not entry.path.exists()
+
+
+def test_what_another_made_since_the_first_look_is_not_deleted(tmp_path):
+    first = build(Cache(tmp_path))
+    (first.path / "data").write_bytes(b"WHOLE")
+    again = find_whole(Meddled(tmp_path, lambda: build(Cache(tmp_path))))
+    assert again is not None
+    assert again.id != first.id
+    assert find_whole(Cache(tmp_path)) == again
+
+
+def test_only_the_very_entry_is_discarded(tmp_path):
+    cache = Cache(tmp_path)
+    first = build(cache)
+    cache.remove(first.kind, first.key)
+    second = build(cache)
+    cache.discard(first, progress=Silent())
+    assert find_whole(cache) == second
+    cache.discard(second, progress=Silent())
+    cache.discard(second, progress=Silent())
+    assert find_whole(cache) is None
+
+
+def _remove_often(root: str, times: int) -> None:
+    cache = Cache(Path(root))
+    for _ in range(times):
+        with contextlib.suppress(FileExistsError):
+            (Path(root) / "thing-x").mkdir()
+        cache.remove("thing", "x")
+        cache.sweep()
+
+
+def test_removals_and_sweeps_at_once_do_not_trip_each_other(tmp_path):
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_remove_often, args=(str(tmp_path), 100)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [w.exitcode for w in workers] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []

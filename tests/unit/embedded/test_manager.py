@@ -1,7 +1,10 @@
 import multiprocessing
 import os
+from functools import partial
 from pathlib import Path
 
+from lvslab.engine.embedded import states
+from lvslab.engine.embedded.cache import Cache
 from lvslab.engine.embedded.manager import Manager
 from lvslab.engine.embedded.paths import Paths
 from lvslab.progress import Silent
@@ -23,7 +26,7 @@ def test_a_folder_left_behind_is_no_machine_and_is_deleted(tmp_path):
     m = manager(str(tmp_path))
     assert m.exists("lab-x")
     assert m.find("lab-x") is None
-    assert [(i.name, i.running) for i in m.machines()] == [("lab-x", False)]
+    assert [(i.name, i.running, i.starting) for i in m.machines()] == [("lab-x", False, False)]
     assert m.stop("lab-x") is True
     assert list((tmp_path / "run").iterdir()) == []
 
@@ -46,3 +49,34 @@ def test_the_lock_holds_although_its_file_comes_and_goes(tmp_path):
         worker.join(60)
     assert [w.exitcode for w in workers] == [0, 0, 0, 0]
     assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_machine_that_another_starts_is_told_from_one_whose_start_was_killed(tmp_path):
+    m = manager(str(tmp_path))
+    assert not m.starting("lab-x")
+    with m._locked("lab-x"):
+        assert not m.starting("lab-x")  # locked, and not begun
+        folder = tmp_path / "run/lab-x"
+        folder.mkdir(parents=True)
+        (folder / "machine.json").write_text('{"disk": "disk-0"}')
+        (folder / "starting").touch()
+        assert m.starting("lab-x")
+        assert [(i.running, i.starting) for i in m.machines()] == [(False, True)]
+    assert not m.starting("lab-x")  # it let go of the lock without having ended the start
+
+
+def _facts(facts: dict[str, object], folder: Path) -> dict[str, object]:
+    return facts
+
+
+def test_the_states_that_were_not_used_for_longest_are_evicted(tmp_path):
+    cache = Cache(tmp_path)
+    for number in range(states.STATES_KEPT + 3):
+        facts: dict[str, object] = {"what": states.IDLE if number == 0 else f"lab {number}"}
+        entry = cache.get("state", facts, partial(_facts, facts), progress=Silent())
+        os.utime(entry.path / "manifest.json", (number, number))
+    (used,) = [e for e in cache.entries() if e.facts["what"] == "lab 1"]
+    os.utime(used.path / "manifest.json")
+    states.evict(cache, Silent())
+    kept = {e.facts["what"] for e in cache.entries()}
+    assert kept == {states.IDLE, "lab 1", *(f"lab {n}" for n in range(4, number + 1))}

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lvslab.engine.embedded import initramfs
+from lvslab.engine.embedded import disk, guestroot, initramfs
 from lvslab.engine.embedded.paths import Paths, default_paths, private_dir
 from lvslab.engine.embedded.processes import end, of_folder
 from lvslab.engine.embedded.trial import memory_for
 from lvslab.errors import EngineError
+from lvslab.progress import Silent
 
 
 def test_environment_wins_over_xdg_and_relative_xdg_is_ignored():
@@ -129,3 +130,22 @@ def test_a_process_of_its_own_is_never_found(tmp_path):
 )
 def test_memory_follows_the_number_of_nodes_in_few_steps(nodes, mib):
     assert memory_for(nodes) == mib
+
+
+def test_an_ordinary_user_s_disk_has_its_initramfs_once_before_it_is_booted(tmp_path, monkeypatch):
+    done: list[str] = []
+
+    def initrd(folder: Path, tools: object) -> str:
+        done.append("initramfs")
+        return "6.12.1-cloud"
+
+    def fill(folder: Path, base: Path) -> str:
+        done.append("boot")
+        return "node:1"
+
+    monkeypatch.setattr(guestroot, "make_initramfs", initrd)
+    monkeypatch.setattr(disk._Builder, "_downloads", lambda self, toolbox, root: None)
+    monkeypatch.setattr(disk._Builder, "_format", lambda self, tools, root: None)
+    facts = disk._Builder(tmp_path, "trixie", Silent()).as_user(lambda: None, fill)  # type: ignore
+    assert done == ["initramfs", "boot"]
+    assert facts == {"kernel": "6.12.1-cloud", "node_image": "node:1", "debian": "trixie"}

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lvslab.timeline.events import ProbeResult
@@ -71,7 +71,6 @@ def test_reads_any_blackout_to_within_one_interval(
     assert abs(outage.seconds - length) <= outage.resolution + 1e-9
 
 
-@settings(max_examples=40)
 @given(
     begin=st.floats(1.0, 2.0),
     length=st.floats(0.3, 3.0),
@@ -86,6 +85,21 @@ def test_a_late_schedule_widens_the_resolution_and_no_more(
     (outage,) = outages(results, I)
     assert outage.seconds is not None
     assert abs(outage.seconds - length) <= outage.resolution + 1e-9
+
+
+def test_both_edges_move_where_both_were_late() -> None:
+    # Begins just before a request that was 12 ms late, ends just after one that was in time;
+    # the next is 12 ms late again.
+    late = {50: 0.012, 100: 0.012}
+    results = probe(
+        lambda s, t: not 1.0119 <= t < 1.9801, count=150, late=lambda seq: late.get(seq, 0.0)
+    )
+    (outage,) = outages(results, I)
+    assert outage.failed == 50
+    assert outage.seconds is not None
+    assert outage.seconds == pytest.approx(1.012)
+    assert outage.resolution == pytest.approx(I + 0.024)
+    assert outage.seconds - (1.9801 - 1.0119) > I + 0.012  # one edge's lateness is not enough
 
 
 def test_a_request_that_waited_in_a_queue_was_not_served_meanwhile() -> None:

@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from lvslab.errors import TopologyError
 from lvslab.topology import TopologySpec, builtins, digest, from_json, loads, starter, to_json
 
+#: Examples where one is slow, and where most are refused early; both follow the profile.
+FEW = settings().max_examples * 3 // 10
+MANY = settings().max_examples * 3
+
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 st.register_type_strategy(
     IPv4Interface,
@@ -36,7 +40,7 @@ NASTY = [
 ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=FEW, suppress_health_check=[HealthCheck.too_slow])
 @given(st.from_type(TopologySpec))
 def test_a_stored_topology_comes_back_as_it_was(spec: TopologySpec):
     text = to_json(spec)
@@ -55,7 +59,7 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=MANY, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated())
 def test_any_text_gives_a_topology_or_a_topology_error(text: str):
     try:
@@ -65,7 +69,6 @@ def test_any_text_gives_a_topology_or_a_topology_error(text: str):
     assert from_json(to_json(spec)) == spec
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     st.integers(1, 15), st.integers(1, 30), st.integers(1, 10), st.integers(16, 27), st.integers(0)
 )
