@@ -14,6 +14,7 @@ from . import children, ipvs, rtnl, services, state
 from .faults import Faults
 from .fifo import Fifo
 from .journal import Journal
+from .logs import Logs
 from .loop import Loop, Until
 from .netlink import Monitor
 from .ops import STATE_TIMEOUT, Context, remove_stale_pid_files
@@ -55,7 +56,10 @@ class Agent:
         self._loop = Loop()
         self._out = Out(1, spec["node"], self._want_write)
         emit = self._out.event
-        self._supervisor = services.Supervisor(spec.get("services", []), self._service_event)
+        self._logs = Logs(self._loop, 2, emit)
+        self._supervisor = services.Supervisor(
+            spec.get("services", []), self._service_event, self._logs
+        )
         self._monitor = Monitor(spec.get("vips", []), self._kernel_event)
         #: VIPs that came and gratuitous ARPs that left in this round of the loop.
         self._came: list[tuple[float, dict[str, Any]]] = []
@@ -96,6 +100,7 @@ class Agent:
         self._loop.add(self._monitor.fd, self._monitor.read)
         self._loop.spawn(self._set_up())
         self._loop.run()
+        self._logs.flush(_FLUSH)
         self._out.flush(_FLUSH)
 
     # --- set-up -------------------------------------------------------------------------
