@@ -10,7 +10,7 @@ import signal
 import time
 from functools import partial
 
-from . import children, ipvs, rtnl, services, state
+from . import children, ipvs, ipvs_watch, rtnl, services, state
 from .faults import Faults
 from .fifo import Fifo
 from .journal import Journal
@@ -67,6 +67,7 @@ class Agent:
         self._gone: dict[str, float] = {}
         self._sniffer: Sniffer | None = None
         self._watch_timer = 0
+        self._ipvs = ipvs_watch.Watch(self._loop, emit)
         self._vrrp: dict[str, dict[str, Any]] = {}
         self._probes = Probes(self._loop, self._supervisor, self._out, spec["node"])
         managed = frozenset(spec.get("vips", []) if self._role == "director" else [])
@@ -317,6 +318,7 @@ class Agent:
         sniffer.watch(every_advert=True)
         self._loop.cancel(self._watch_timer)
         self._watch_timer = self._loop.call_at(until, lambda: sniffer.watch(every_advert=False))
+        self._ipvs.watch(until)
         reply({"until": round(until, 6)})
 
     def _probe_start(self, order: dict[str, Any], reply: Reply) -> None:
