@@ -79,7 +79,7 @@ class Agent:
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
         self._leaving = False
         self._commands: dict[str, Callable[[dict[str, Any], Reply], Task | None]] = {
-            "ping": lambda _order, reply: reply({}),
+            "ping": lambda _order, reply: reply({"macs": self._monitor.macs()}),
             "status": self._status,
             "state": self._state,
             "inject": self._faults.inject,

@@ -117,8 +117,10 @@ class FaultSession:
                 fix=f"lvslab heal {self.target.name}",
             )
         directors = [d.name for d in spec.directors]
+        macs: dict[str, str] = {}
         for name in [*directors, *(r.name for r in spec.real_servers), self.run.client]:
             self._collector.follow(self._link(name))
+            macs.update((mac, name) for mac in self._request(name, "ping").get("macs", ()))
         held = {name: self._request(name, "status")["holds"] for name in directors}
         self._watch()
         started = self._request(
@@ -132,7 +134,7 @@ class FaultSession:
         )
         self._probing = True
         t0 = float(started["t0"])
-        self.run = replace(self.run, recorded_from=t0)
+        self.run = replace(self.run, recorded_from=t0, macs=macs)
         self._now, self._renew_at = t0, t0 + _RENEW
         for name, vips in held.items():
             self._take(Event(t0, name, INITIAL, {"holds": list(vips)}))
