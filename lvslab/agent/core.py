@@ -10,10 +10,11 @@ import signal
 import time
 from functools import partial
 
-from . import children, ipvs, rtnl, services, state
+from . import children, ipvs, ipvs_watch, rtnl, services, state
 from .faults import Faults
 from .fifo import Fifo
 from .journal import Journal
+from .logs import Logs
 from .loop import Loop, Until
 from .netlink import Monitor
 from .ops import STATE_TIMEOUT, Context, remove_stale_pid_files
@@ -55,7 +56,10 @@ class Agent:
         self._loop = Loop()
         self._out = Out(1, spec["node"], self._want_write)
         emit = self._out.event
-        self._supervisor = services.Supervisor(spec.get("services", []), self._service_event)
+        self._logs = Logs(self._loop, 2, emit)
+        self._supervisor = services.Supervisor(
+            spec.get("services", []), self._service_event, self._logs
+        )
         self._monitor = Monitor(spec.get("vips", []), self._kernel_event)
         #: VIPs that came and gratuitous ARPs that left in this round of the loop.
         self._came: list[tuple[float, dict[str, Any]]] = []
@@ -63,6 +67,7 @@ class Agent:
         self._gone: dict[str, float] = {}
         self._sniffer: Sniffer | None = None
         self._watch_timer = 0
+        self._ipvs = ipvs_watch.Watch(self._loop, emit)
         self._vrrp: dict[str, dict[str, Any]] = {}
         self._probes = Probes(self._loop, self._supervisor, self._out, spec["node"])
         managed = frozenset(spec.get("vips", []) if self._role == "director" else [])
@@ -74,7 +79,7 @@ class Agent:
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
         self._leaving = False
         self._commands: dict[str, Callable[[dict[str, Any], Reply], Task | None]] = {
-            "ping": lambda _order, reply: reply({}),
+            "ping": lambda _order, reply: reply({"macs": self._monitor.macs()}),
             "status": self._status,
             "state": self._state,
             "inject": self._faults.inject,
@@ -96,6 +101,7 @@ class Agent:
         self._loop.add(self._monitor.fd, self._monitor.read)
         self._loop.spawn(self._set_up())
         self._loop.run()
+        self._logs.flush(_FLUSH)
         self._out.flush(_FLUSH)
 
     # --- set-up -------------------------------------------------------------------------
@@ -312,6 +318,7 @@ class Agent:
         sniffer.watch(every_advert=True)
         self._loop.cancel(self._watch_timer)
         self._watch_timer = self._loop.call_at(until, lambda: sniffer.watch(every_advert=False))
+        self._ipvs.watch(until)
         reply({"until": round(until, 6)})
 
     def _probe_start(self, order: dict[str, Any], reply: Reply) -> None:

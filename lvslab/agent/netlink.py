@@ -31,6 +31,8 @@ class Monitor:
         self._addresses: set[tuple[int, str]] = set()
         #: VIP -> (MAC, state)
         self.neighbours: dict[str, tuple[str, str]] = {}
+        #: VIP -> the last MAC that it was known to have, whatever became of the entry since.
+        self._last_mac: dict[str, str] = {}
         self._sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._sock.bind((0, rtnl.GROUP_LINK | rtnl.GROUP_NEIGH | rtnl.GROUP_IPV4_IFADDR))
@@ -66,6 +68,10 @@ class Monitor:
             }
             for name, flags, mac in self._links.values()
         }
+
+    def macs(self) -> list[str]:
+        """Return the MAC addresses of the interfaces (not that of lo)."""
+        return sorted({mac for _, _, mac in self._links.values() if mac.strip("0:")})
 
     def addresses(self) -> list[dict[str, str]]:
         """Return the IPv4 addresses, each with its interface."""
@@ -164,5 +170,10 @@ class Monitor:
         self.neighbours[ip] = entry
         if gone:
             del self.neighbours[ip]
+        # An entry that failed and was resolved again has moved, too: it had no MAC in between.
+        was = self._last_mac.get(ip, entry[0]) if entry[0] else None
+        if entry[0]:
+            self._last_mac[ip] = entry[0]
         if report:
-            self._emit("neigh", t, address=ip, mac=entry[0], state=entry[1])
+            moved = {"was": was} if was != entry[0] and was is not None else {}
+            self._emit("neigh", t, address=ip, mac=entry[0], state=entry[1], **moved)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .logs import Logs
     from .loop import Task
 
 #: Seconds that a service is given to become ready, unless its ``ready`` says otherwise.
@@ -143,8 +144,12 @@ def listening() -> list[int]:
 class Supervisor:
     """Owns every child process of the agent."""
 
-    def __init__(self, specs: list[dict[str, Any]], emit: Callable[..., None]) -> None:
+    def __init__(
+        self, specs: list[dict[str, Any]], emit: Callable[..., None], logs: Logs | None = None
+    ) -> None:
         self._emit = emit
+        #: What takes the services' output; None: it goes where the agent's own errors go.
+        self._logs = logs
         self.services = {spec["name"]: Service(spec) for spec in specs}
         self._others: dict[int, Callable[[int], None]] = {}
 
@@ -162,7 +167,8 @@ class Supervisor:
             return
         service.reported = 0
         try:
-            service.pid = spawn(service.argv, 2)
+            output = 2 if self._logs is None else self._logs.output(name)
+            service.pid = spawn(service.argv, output)
         except OSError as error:
             self._emit(
                 "service.exited",
@@ -200,6 +206,8 @@ class Supervisor:
             for service in self.services.values():
                 if service.pid == pid:
                     service.pid, service.since = None, t
+                    if self._logs is not None:
+                        self._logs.ended(service.name)
                     self._emit("service.exited", t, service=service.name, pid=pid, status=status)
 
     def is_ready(self, service: Service) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from docker.errors import DockerException
 
 from lvslab.cli import stream
+from lvslab.execstream import STDERR
 
 if TYPE_CHECKING:
     from docker.api import APIClient
@@ -134,7 +135,7 @@ class _Handler(socketserver.BaseRequestHandler):
         said = bytearray()
 
         def deliver(which: int, data: bytes) -> None:
-            if which == stream.STDERR:
+            if which == STDERR:
                 said.extend(data)
             else:
                 if len(answer) < 64:

@@ -68,7 +68,9 @@ class Injection:
         """Look at who holds what now, and at what is promised then."""
         self.held = self._recorder.held.by_node()
         self._mine = set(self.held.get(self.target.name, ()))
-        self.run = replace(self.run, recorded_from=self._recorder.recorded_from)
+        self.run = replace(
+            self.run, recorded_from=self._recorder.recorded_from, macs=dict(self._recorder.macs)
+        )
         self.run = expect.with_promises(self._lab.spec, self.run, self.held)
 
     def wait_phase(self, phase: float) -> None:

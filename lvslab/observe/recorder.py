@@ -64,6 +64,8 @@ class Recorder:
         self.flaws: list[str] = []
         #: VIPs by director, as they were held when the recording began.
         self.initially: dict[str, tuple[str, ...]] = {}
+        #: Whose each MAC is.
+        self.macs: dict[str, str] = {}
         self.tracker = Tracker(self.targets, deadline)
         self.tables, self.held = Tables(), Held()
         self._on_event: OnEvent = on_event or (lambda _event: None)
@@ -102,6 +104,7 @@ class Recorder:
         directors = [d.name for d in spec.directors]
         for name in [*directors, *(r.name for r in spec.real_servers), self.client]:
             self._collector.follow(self.link(name))
+            self.macs.update((mac, name) for mac in self.request(name, "ping").get("macs", ()))
         held = {name: self.request(name, "status")["holds"] for name in directors}
         self._watch()
         started = self.request(

@@ -181,6 +181,7 @@ class ScenarioRun:
             recorded_from=recorder.recorded_from,
             recorded_until=recorder.now,
             flaws=tuple(recorder.flaws),
+            macs=dict(recorder.macs),
         )
 
 

@@ -113,10 +113,12 @@ def analyse(run: Run, events: Iterable[Event]) -> FaultResult:
                 ordered, since, run.address, max(e for e in ends if e is not None)
             )
     elif there is not None:
-        decomposition = of_failover(ordered, since, run.node, there)
+        decomposition = of_failover(
+            ordered, since, run.node, there, client=run.client, macs=run.macs
+        )
     split_back = None
     if back is not None and heal_t is not None and run.role == "director":
-        split_back = of_return(ordered, heal_t, run.node, back)
+        split_back = of_return(ordered, heal_t, run.node, back, client=run.client, macs=run.macs)
     return FaultResult(
         run=run,
         events=ordered,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from lvslab.plan.model import Role
@@ -70,6 +70,8 @@ class Run:
     #: Why the recording is not to be trusted, or ended early; empty when it is whole.
     flaws: tuple[str, ...] = ()
     allowance: float = ALLOWANCE
+    #: MAC address -> the node that has it; what is not here is told by its address.
+    macs: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON-able data; :meth:`from_json` reads it."""

@@ -14,23 +14,12 @@ from lvslab.cli.labs import opened, running
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LOOK, NodeArgument, verb
 from lvslab.errors import USAGE, LabError, LvslabError
+from lvslab.execstream import STDERR, until_stdin_ends
 
 if TYPE_CHECKING:
     from docker.api import APIClient
 
     from lvslab.lab import Node
-
-# tcpdump must end when we do, however we do (kill -9 included): our end of its stdin closes
-# then, and that is what ends it. SIGINT would be ignored: sh gives that to background jobs.
-UNTIL_STDIN_ENDS = """
-exec 3<&0
-"$@" 3<&- & p=$!
-{ cat <&3; kill -TERM $p; } >/dev/null 2>&1 & w=$!
-exec 3<&-
-wait $p; c=$?
-kill $w 2>/dev/null
-exit $c
-"""
 
 
 class CaptureFileError(LvslabError):
@@ -83,7 +72,7 @@ def _run(
     seconds: float | None,
 ) -> None:
     def deliver(which: int, data: bytes) -> None:
-        if which == stream.STDERR or target is None:
+        if which == STDERR or target is None:
             stream.write_through(which, data)
         else:
             target.write(data)
@@ -92,7 +81,7 @@ def _run(
     code = stream.run(
         api,
         str(at.container.id),
-        ["/bin/sh", "-c", UNTIL_STDIN_ENDS, "capture", *argv],
+        until_stdin_ends(argv),
         on_output=deliver,
         until_interrupt=True,
         seconds=seconds,

@@ -11,6 +11,7 @@ from lvslab.cli import stream
 from lvslab.cli.labs import opened
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LOOK, NodeArgument, verb
+from lvslab.execstream import STDOUT
 
 
 @verb(panel=LOOK, order=30)
@@ -53,7 +54,7 @@ def logs(
 
 
 def _say(line: bytes) -> None:
-    stream.write_through(stream.STDOUT, line.partition(b" ")[2] + b"\n")
+    stream.write_through(STDOUT, line.partition(b" ")[2] + b"\n")
 
 
 def _whole_seconds(stamp: bytes) -> int:

@@ -290,6 +290,26 @@ def test_monitor_reports_changes_once() -> None:
     assert monitor.neighbours["172.20.9.9"] == ("02:00:00:00:00:09", "PERMANENT")
 
 
+def test_a_neighbour_whose_mac_changes_says_which_it_had() -> None:
+    events: list[dict[str, object]] = []
+    monitor = netlink.Monitor(["172.20.9.9"], lambda ev, t=None, **fields: events.append(fields))
+    first = bytes.fromhex(PERMANENT)
+    failed = first[:8] + b"\x20" + first[9:12] + rtnl.attribute(rtnl.NDA_DST, b"\xac\x14\x09\x09")
+    second = first.replace(bytes.fromhex("020000000009"), bytes.fromhex("020000000008"))
+    for payload in (first, failed, first, second, failed, first):
+        monitor._take(rtnl.NEW_NEIGH, payload, 1.0, report=True)
+    told = [(e["mac"], e["state"], e.get("was")) for e in events]
+    nine, eight = "02:00:00:00:00:09", "02:00:00:00:00:08"
+    assert told == [
+        (nine, "PERMANENT", None),
+        ("", "FAILED", None),
+        (nine, "PERMANENT", None),
+        (eight, "PERMANENT", nine),
+        ("", "FAILED", None),
+        (nine, "PERMANENT", eight),
+    ]
+
+
 LISTEN = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1060 1

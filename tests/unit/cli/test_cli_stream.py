@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvslab.cli.duration import seconds
-from lvslab.cli.stream import Demux
+from lvslab.execstream import Demux
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=40)), max_size=8)
 
