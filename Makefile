@@ -75,6 +75,14 @@ test: ready ## Everything: set-up, check, integration
 bench: ready ## The figures: medians of five, as a table and JSON (bench-results/)
 	$(BIN)/python scripts/bench.py
 
+.PHONY: scenarios
+scenarios: ready ## Play every scenario that ships, with a report (scenario-report/)
+	$(BIN)/lvslab test --all --report scenario-report
+
+.PHONY: failover-times
+failover-times: ready ## docs/failover-times.md: 30 runs of five faults on two topologies (hours)
+	$(BIN)/python scripts/failover_times.py --upto 30
+
 .PHONY: wheel
 wheel: setup ## Build dist/*.whl
 	$(BIN)/python -m build --wheel
