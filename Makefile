@@ -65,8 +65,18 @@ check: lint types unit ## lint, types and unit
 integration: ready ## Tests on a real engine
 	$(BIN)/pytest -rR --reruns 1 tests/integration
 
+# With root and packages of their own; elsewhere they are skipped. Not part of `test`: they hold
+# keepalived's timers on this very kernel against the clock, which busy cores fail.
+.PHONY: netns
+netns: setup netns-deps ## Tests of the agent with real keepalived in network namespaces (root)
+	$(BIN)/pytest -q tests/netns
+
+.PHONY: netns-deps
+netns-deps:
+	@[ "$$(id -u)" -ne 0 ] || scripts/debian-deps.sh netns
+
 .PHONY: test
-test: ready ## Everything: set-up, check, integration
+test: ready netns-deps ## Everything: set-up, check, integration
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory integration
 

@@ -3,6 +3,7 @@
 #
 #   debian-deps.sh python   python3 with venv, if this machine's python3 cannot make one
 #   debian-deps.sh engine   what builds and runs the embedded engine
+#   debian-deps.sh netns    what the tests run on this very kernel: keepalived and httpd themselves
 #
 # As root it installs what is missing, without questions; as anyone else it prints the command
 # that does and ends with 1. Nothing missing: says nothing, ends with 0.
@@ -11,6 +12,10 @@ set -eu
 # QEMU, the kernel and Docker are not among them: the engine is built from packages of its own,
 # in its own folder. None of these starts a service.
 ENGINE="mmdebstrap openssh-client uidmap util-linux debian-archive-keyring ca-certificates"
+
+# Of these keepalived is a service; it is kept from starting here (below), and has no configuration
+# with which it would start at the next boot.
+NETNS="keepalived apache2-bin iproute2 nftables util-linux"
 
 missing() {
     for package in "$@"; do
@@ -26,8 +31,10 @@ python)
     wanted="python3 python3-venv" ;;
 engine)
     wanted=$ENGINE ;;
+netns)
+    wanted=$NETNS ;;
 *)
-    echo "usage: $0 python|engine" >&2
+    echo "usage: $0 python|engine|netns" >&2
     exit 2 ;;
 esac
 
@@ -60,6 +67,16 @@ install() {
     apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 \
         -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold $needed </dev/null
 }
+
+# invoke-rc.d(8) asks this file whether a service may be started; 101 is no.
+policy=/usr/sbin/policy-rc.d
+if [ "$1" = netns ] && [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
 
 echo "installing Debian packages: $needed"
 # Package lists may be absent or stale on a fresh machine: update them only if that is so.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,9 +27,20 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     with rig(tmp_path_factory.mktemp("pair")) as opened:
         yield Pair(*pair(opened))
+
+
+@pytest.fixture
+def nodes(started: Pair) -> Iterator[Pair]:
+    """Give the pair; lvs1 alone has the VIP again for the next test, whatever this one did."""
+    yield started
+    started.lvs1.do("heal")
+    deadline = time.monotonic() + 30
+    while [node.do("status")["holds"] for node in started[:2]] != [[VIP], []]:
+        assert time.monotonic() < deadline, "lvs1 does not take the VIP back"
+        time.sleep(0.1)
 
 
 class Run(NamedTuple):
