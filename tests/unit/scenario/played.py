@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,6 +93,12 @@ def check(story: Story, text: str, **more: Any) -> Check:
 
 def outcome(story: Story, text: str, **more: Any) -> str:
     return check(story, text, **more).outcome
+
+
+def outcomes(story: Story, table: Mapping[str, str], **more: Any) -> dict[str, str]:
+    """How each of these sentences is judged on a story: to be compared with the table itself."""
+    result = judge(played(story, *table, **more))
+    return {found.text: found.outcome for found in result.checks}
 
 
 def quiet() -> Story:
