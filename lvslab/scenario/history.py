@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lvslab.errors import NotFoundError
 from lvslab.scenario.spec import ScenarioSpec
@@ -55,13 +55,23 @@ class History:
     made: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """Write it as JSON lines. Raises OSError."""
-        with path.open("w", encoding="utf-8") as out:
-            write(out, _header(self), self.events)
+        """Write it as JSON lines, whole or not at all. Raises OSError."""
+        # Cut between two lines, a history would read as that of a shorter run.
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with part.open("w", encoding="utf-8") as out:
+                write(out, _header(self), self.events)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 @dataclass(frozen=True, slots=True)
 class _Header:
+    # What this lvslab does not know may mean that what it knows means something else.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     scenario: ScenarioSpec
     recording: Run
     faults: tuple[FaultRun, ...]
@@ -71,6 +81,8 @@ class _Header:
     ending: Ending
     why: str
     made: dict[str, str]
+    #: How many events follow: a file that was cut at a line's end has fewer.
+    count: int | None = None
 
 
 _ADAPTER = TypeAdapter(_Header)
@@ -87,6 +99,7 @@ def _header(history: History) -> dict[str, Any]:
         history.ending,
         history.why,
         dict(history.made),
+        len(history.events),
     )
     data: dict[str, Any] = _ADAPTER.dump_python(header, mode="json")
     return data
@@ -118,6 +131,12 @@ def of_lines(lines: Iterable[str], name: str = "history") -> History:
             where=f"{name}:1",
             fix="read it with the lvslab that wrote it",
         ) from error
+    if header.count not in (None, len(events)):
+        raise TimelineError(
+            f"cut short: {header.count} events were written, {len(events)} are here",
+            where=f"{name}:{len(events) + 2}",
+            fix="run the scenario again",
+        )
     return History(
         scenario=header.scenario,
         recording=header.recording,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 from lvslab import durations
@@ -110,13 +111,11 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens: list[tuple[str, str, int]] = []
-        place = 0
-        while text[place:].strip():
+        place, end = 0, len(text.rstrip())
+        while place < end:
             match = _TOKEN.match(text, place)
             if match is None:
-                raise SentenceError(
-                    f"{text[place:].strip()[0]!r} makes no sense here", column=place
-                )
+                raise _nonsense(text, place)
             kind = match.lastgroup or ""
             self._tokens.append((kind, match[kind], match.start(kind)))
             place = match.end()
@@ -131,7 +130,12 @@ class _Parser:
         since = until = None
         if self._skip("from"):
             since = self._seconds()
-            until = self._seconds() if self._skip("to") else None
+            if self._skip("to"):
+                column = self._column()
+                until = self._seconds()
+                if until <= since:
+                    raise SentenceError("the end of a span of time comes after its begin",
+                                        "from 2s to 5s", column)  # fmt: skip
         if self._next < len(self._tokens):
             _, word, column = self._tokens[self._next]
             raise SentenceError(
@@ -151,38 +155,42 @@ class _Parser:
         value = self._value()
         limit = None
         if operator != "within" and self._skip("within"):
+            column = self._column()
             found = self._value()
             if not isinstance(found, Quantity | Auto) or (
                 isinstance(found, Quantity) and found.unit != "s"
             ):
-                raise SentenceError(f"'within {found}': a time such as 4s, or auto")
+                raise SentenceError(
+                    f"'within {found}' is no time", "write a time such as 4s, or auto", column
+                )
             limit = found
         return operator, value, limit
 
     def _value(self) -> Value:
         kind, word, column = self._take("a value")
         if kind == "text":
+            if not word[1:-1]:
+                raise SentenceError("there is nothing between the quotes", "", column)
             return Word(word[1:-1])
         if word == "auto":
             return Auto()
         if kind != "word":
             raise SentenceError(f"{word!r} is where a value belongs", "", column)
-        low = _quantity(word)
+        low = _quantity(word, column)
         if self._next < len(self._tokens) and self._tokens[self._next][0] == "dots":
             self._next += 1
             _, word, end = self._take("the end of the range")
-            high = _quantity(word)
+            high = _quantity(word, end)
             if low is None or high is None or low.unit != high.unit or low.value > high.value:
                 raise SentenceError(
                     "a range has two numbers of one kind, the smaller first: 45%..55%", "", column
                 )
-            del end
             return Span(low, high)
         return Word(word) if low is None else low
 
     def _seconds(self) -> float:
         _, word, column = self._take("a time such as 5s")
-        found = _quantity(word)
+        found = _quantity(word, column)
         if found is None or found.unit == "%":
             raise SentenceError(f"{word!r} is no time: write 500ms, 5s or 2m", "", column)
         return found.value
@@ -198,6 +206,11 @@ class _Parser:
         self._next += found
         return found
 
+    def _column(self) -> int:
+        """Return where the next word is, or the sentence's end."""
+        rest = self._tokens[self._next :]
+        return rest[0][2] if rest else len(self._text)
+
     def _take(self, what: str) -> tuple[str, str, int]:
         if self._next == len(self._tokens):
             raise SentenceError(f"{what} is missing at its end", "", len(self._text))
@@ -205,10 +218,25 @@ class _Parser:
         return self._tokens[self._next - 1]
 
 
-def _quantity(word: str) -> Quantity | None:
+def _nonsense(text: str, place: int) -> SentenceError:
+    rest = text[place:].lstrip()
+    column = len(text) - len(rest)
+    if rest[0] in "\"'":
+        return SentenceError("the quoted text that begins here never ends", "", column)
+    hint = "write == or !=" if rest[0] in "=!" else ""
+    return SentenceError(f"{rest[0]!r} makes no sense here", hint, column)
+
+
+def _quantity(word: str, column: int) -> Quantity | None:
     if match := _PERCENT.fullmatch(word):
-        return Quantity(float(match[1]), "%")
-    if _NUMBER.fullmatch(word):
-        return Quantity(float(word), "")
-    seconds = durations.parse(word)
-    return None if seconds is None else Quantity(seconds, "s")
+        found = Quantity(float(match[1]), "%")
+    elif _NUMBER.fullmatch(word):
+        found = Quantity(float(word), "")
+    else:
+        seconds = durations.parse(word)
+        if seconds is None:
+            return None
+        found = Quantity(seconds, "s")
+    if not isfinite(found.value):
+        raise SentenceError("that many digits are no number", "", column)
+    return found

@@ -10,6 +10,7 @@ from lvslab.scenario.history import FaultRun, History
 from lvslab.scenario.language import Sentence
 from lvslab.timeline.events import Event, ProbeResult, probe_results
 from lvslab.timeline.holders import Span, holders
+from lvslab.timeline.outage import interval_of, starvation
 from lvslab.timeline.reading import STEADY_BEFORE
 from lvslab.timeline.result import FaultResult, analyse
 from lvslab.timeline.run import Run
@@ -64,9 +65,12 @@ class Seen:
         )
 
     def fault(self, name: str | None) -> SeenFault | None:
-        """Return a fault by its step's name, or the first; None where it was not injected."""
+        """Return a fault by its step's name, or the first; None where none was seen.
+
+        Of a step that means several nodes: that of the first, unless the name ends with another's.
+        """
         for fault in self.faults:
-            if name is None or fault.of.step == name:
+            if name in (None, fault.of.step) or fault.of.step == f"{name}-{fault.run.node}":
                 return fault
         return None
 
@@ -79,6 +83,15 @@ class Seen:
     def requests_in(self, since: float, until: float) -> list[ProbeResult]:
         """Return the requests that were due in a span of time."""
         return [r for r in self.requests if since <= r.due < until]
+
+    def missing(self, requests: Sequence[ProbeResult]) -> int:
+        """Return how many requests between the first and the last of these left no result."""
+        found = 0
+        for target in self.recording.targets:
+            mine = [r for r in requests if r.target == target]
+            interval = interval_of(mine, len(self.recording.targets) / self.recording.rate)
+            found += starvation(mine, interval)[1]
+        return found
 
     def stalled(self) -> float:
         """Return by how much the probe's own schedule was late at worst, since the fault."""
@@ -112,7 +125,9 @@ def see(history: History) -> Seen:
     """Analyse a run: the same on any machine, whenever it was recorded."""
     ordered = tuple(sorted(history.events, key=lambda e: e.t))
     spec = history.scenario.topology
-    faults = tuple(SeenFault(f, _result(spec, f, history, ordered)) for f in history.faults)
+    # Of a fault that was not seen being injected nothing can be counted.
+    seen = [f for f in history.faults if _moment(ordered, "fault.injected", f.run) is not None]
+    faults = tuple(SeenFault(f, _result(spec, f, history, ordered)) for f in seen)
     return Seen(history, faults, ordered, tuple(probe_results(ordered)))
 
 

@@ -106,18 +106,24 @@ def _span(
 
 
 def flaws_of(
-    events: Iterable[Event], readings: Iterable[Reading], steady_from: float | None = None
+    events: Iterable[Event],
+    readings: Iterable[Reading],
+    steady_from: float | None = None,
+    *,
+    back: bool | None = None,
 ) -> list[str]:
     """Return why the recording cannot be relied on for what followed the fault, or the heal.
 
     What failed before ``steady_from`` was over when the fault came, and says nothing of it.
-    None: of the way back, for which what was before the fault does not matter.
+    None: what was before the fault does not matter. ``back``: of the way back; by default,
+    where ``steady_from`` is None.
     """
+    back = steady_from is None if back is None else back
     flaws = []
     for reading in readings:
         if not reading.requests:
             flaws.append(f"the probe reported nothing about {reading.target}")
-        _, missing = reading.starved_back if steady_from is None else reading.starved
+        _, missing = reading.starved_back if back else reading.starved
         if missing:
             flaws.append(f"{missing} results of {reading.target} are missing")
         if steady_from is not None and any(

@@ -10,7 +10,7 @@ from functools import cache
 from types import MappingProxyType
 
 from lvslab.faults.model import roles_of
-from lvslab.scenario.expectations.model import Check, Expectation
+from lvslab.scenario.expectations.model import Check, Expectation, names_of
 from lvslab.scenario.language import Auto, Quantity, Sentence, SentenceError, Span, Word
 from lvslab.scenario.seen import Seen
 from lvslab.scenario.spec import Step
@@ -63,14 +63,18 @@ def check(sentence: Sentence, spec: TopologySpec, steps: Sequence[Step]) -> None
 def judge(sentence: Sentence, seen: Seen) -> Check:
     """Hold what was seen to a sentence that :func:`check` accepted.
 
-    What fails while the machine itself stood still says nothing of the configuration.
+    What fails while the machine itself stood still, or while events were lost, says nothing of
+    the configuration.
     """
     check = all_expectations()[sentence.subject].judge(sentence, seen)
+    if check.outcome != "fail":
+        return check
     stalled = seen.stalled()
-    if check.outcome == "fail" and stalled > STALL:
-        why = f"{check.why}; but " if check.why else ""
-        return replace(check, outcome="inconclusive", why=why + stall_text(stalled))
-    return check
+    doubts = [*seen.flaws(), *([stall_text(stalled)] if stalled > STALL else [])]
+    if not doubts:
+        return check
+    why = f"{check.why}; but " if check.why else ""
+    return replace(check, outcome="inconclusive", why=why + "; ".join(doubts))
 
 
 def _check_operator(sentence: Sentence, of: Expectation) -> None:
@@ -111,7 +115,7 @@ def _check_name(
         return
     known = {
         None: [],
-        "fault": [s.name for s in steps],
+        "fault": [name for s in steps for name in names_of(s, spec)],
         "real server": [r.name for r in spec.real_servers],
         "node": list(roles_of(spec)),
     }[of.of]

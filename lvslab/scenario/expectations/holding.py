@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lvslab.scenario.expectations.model import Check, Expectation, inconclusive
+from lvslab.scenario.expectations.model import (
+    Check,
+    Expectation,
+    inconclusive,
+    is_server,
+    step_of,
+)
 from lvslab.scenario.language import Auto, Quantity, Sentence, SentenceError, Word
 from lvslab.scenario.roles import active, backup
 from lvslab.scenario.seen import Seen
@@ -17,7 +23,7 @@ from lvslab.topology.spec import TopologySpec
 def _new_holder(sentence: Sentence, seen: Seen) -> Check:
     fault = seen.fault(sentence.of)
     if fault is None:
-        return inconclusive(sentence, "the fault was not injected")
+        return inconclusive(sentence, "the fault was not seen being injected")
     assert isinstance(sentence.value, Word)
     wanted = sentence.value.text
     spec, held = seen.spec, fault.of.held
@@ -41,10 +47,13 @@ def _holders(sentence: Sentence, seen: Seen) -> Check:
         after = _limit(sentence, seen)
         if after is None:
             return inconclusive(sentence, "nothing is promised of when the VIP is taken over")
-        since = seen.begin + after
-        said = f"{count} from {after:.3f} s after the fault on"
+        since += after
+        said = f"{count} from {since - seen.begin:.3f} s after the fault on"
         if sentence.until is None and seen.first_heal is not None:
             until = min(until, seen.first_heal)
+    if seen.flaws():
+        # An event that is missing may be the one that tells.
+        return inconclusive(sentence, "; ".join(seen.flaws()), said)
     if since >= until:
         return inconclusive(sentence, "it was not watched for so long", said)
     found = holders(
@@ -100,6 +109,19 @@ def _check_holder(sentence: Sentence, spec: TopologySpec, _steps: Sequence[Step]
         raise SentenceError(f"no director is called {str(sentence.value)!r}", hint)
 
 
+def _check_holders(sentence: Sentence, spec: TopologySpec, steps: Sequence[Step]) -> None:
+    value = sentence.value
+    if isinstance(value, Quantity) and value.value != round(value.value):
+        raise SentenceError(f"{value} directors are none: write a whole number")
+    if isinstance(sentence.limit, Auto) and (
+        not steps or is_server(step_of(sentence, spec, steps), spec)
+    ):
+        raise SentenceError(
+            "'within auto' counts from a director's fault, and the first of 'faults' is none",
+            "write a time such as 4s",
+        )
+
+
 EXPECTATIONS = (
     Expectation(
         "new_holder",
@@ -117,6 +139,7 @@ EXPECTATIONS = (
         ("==",),
         ("",),
         _holders,
+        _check_holders,
         limit=True,
         window=True,
         after_fault=False,

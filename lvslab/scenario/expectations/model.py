@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lvslab.scenario.language import Operator, Sentence, SentenceError
+from lvslab.scenario.language import Operator, Sentence
 from lvslab.scenario.seen import Seen
-from lvslab.scenario.spec import Step
-from lvslab.topology.spec import TopologySpec
+from lvslab.scenario.spec import EVERY_DIRECTOR, EVERY_SERVER, SERVERS, Step
+from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 #: What kinds of value a subject takes.
@@ -62,9 +62,24 @@ class Expectation:
     after_fault: bool = True
 
 
-def failed_to_read(text: str) -> SentenceError:
-    """Return the error of a subject that does not take what was said of it."""
-    return SentenceError(text)
+def step_of(sentence: Sentence, spec: TopologySpec, steps: Sequence[Step]) -> Step:
+    """Return the fault that a sentence is about: the one that it names, or the first."""
+    return next((s for s in steps if sentence.of in names_of(s, spec)), steps[0])
+
+
+def names_of(step: Step, spec: TopologySpec) -> list[str]:
+    """Return what a step can be called: by its name, and with each node if it means several."""
+    nodes: Sequence[DirectorSpec | RealServerSpec] = ()
+    if step.target == EVERY_DIRECTOR:
+        nodes = spec.directors
+    elif step.target == EVERY_SERVER:
+        nodes = spec.real_servers
+    return [step.name, *(f"{step.name}-{node.name}" for node in nodes)]
+
+
+def is_server(step: Step, spec: TopologySpec) -> bool:
+    """Whether a step breaks real servers."""
+    return step.target in SERVERS or any(r.name == step.target for r in spec.real_servers)
 
 
 def inconclusive(sentence: Sentence, why: str, wanted: str = "") -> Check:

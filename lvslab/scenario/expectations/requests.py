@@ -26,11 +26,16 @@ _WORDS = {"<=": "at most", "<": "less than", ">=": "at least", ">": "more than",
           "!=": "other than"}  # fmt: skip
 
 
+_MISSING = "results of the probe are missing in that time"
+
+
 def _failed(sentence: Sentence, seen: Seen) -> Check:
     since, until = seen.window(sentence)
     requests = seen.requests_in(since, until)
     failed = sum(not r.good for r in requests)
     value = sentence.value
+    if seen.missing(requests):
+        return inconclusive(sentence, _MISSING)
     if not requests or not isinstance(value, Quantity) or sentence.operator is None:
         return inconclusive(sentence, "there was no request in that time")
     measured = 100 * failed / len(requests) if value.unit == "%" else float(failed)
@@ -53,7 +58,10 @@ def _failed(sentence: Sentence, seen: Seen) -> Check:
 
 def _share(sentence: Sentence, seen: Seen) -> Check:
     since, until = seen.window(sentence)
-    served = [r for r in seen.requests_in(since, until) if r.good]
+    requests = seen.requests_in(since, until)
+    if seen.missing(requests):
+        return inconclusive(sentence, _MISSING)
+    served = [r for r in requests if r.good]
     if not served:
         return inconclusive(sentence, "nothing was answered in that time")
     address = next(str(r.address) for r in seen.spec.real_servers if r.name == sentence.of)
@@ -93,6 +101,12 @@ def _promised_share(spec: TopologySpec, server: str) -> float:
 
 
 def _check_share(sentence: Sentence, spec: TopologySpec, _steps: Sequence[Step]) -> None:
+    if isinstance(sentence.value, Auto) and sentence.operator not in ("within", "=="):
+        raise SentenceError(
+            f"what is promised is no limit for {sentence.operator!r}", "write 'within auto'"
+        )
+    if isinstance(sentence.value, Quantity) and sentence.operator == "within":
+        raise SentenceError("'within' wants a range", "45%..55%, or == 50%, or auto")
     others = {vs.scheduler for vs in spec.virtual_servers} - {"rr", "wrr"}
     if isinstance(sentence.value, Auto) and others:
         raise SentenceError(
@@ -107,6 +121,8 @@ def _no_outage(sentence: Sentence, seen: Seen) -> Check:
     requests = seen.requests_in(since, until)
     if not requests:
         return inconclusive(sentence, "there was no request in that time", "none")
+    if seen.missing(requests):
+        return inconclusive(sentence, _MISSING, "none")
     for target in seen.recording.targets:
         mine = [r for r in requests if r.target == target]
         interval = interval_of(mine, len(seen.recording.targets) / seen.recording.rate)
@@ -123,7 +139,8 @@ def _no_outage(sentence: Sentence, seen: Seen) -> Check:
 
 def _silences(mine: Sequence[ProbeResult], interval: float, since: float) -> list[Outage]:
     found = silence(mine, interval, since, None)
-    return [] if found is None else [found]
+    # One in which the probe itself was late for as long tells of this machine alone.
+    return [] if found is None or (found.seconds or 0.0) <= found.resolution else [found]
 
 
 def _survives(sentence: Sentence, seen: Seen) -> Check:

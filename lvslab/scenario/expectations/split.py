@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lvslab.scenario.expectations.model import Check, Expectation
+from lvslab.scenario.expectations.model import Check, Expectation, inconclusive
 from lvslab.scenario.language import Sentence, SentenceError, Word
 from lvslab.scenario.seen import Seen
 from lvslab.scenario.spec import Step
@@ -33,6 +33,9 @@ def _cause(sentence: Sentence, seen: Seen) -> Check:
 
 
 def _no_split(sentence: Sentence, seen: Seen) -> Check:
+    if seen.flaws():
+        # An event that is missing may be the one that tells.
+        return inconclusive(sentence, "; ".join(seen.flaws()), "none")
     found = seen.splits()
     told = "; ".join(
         f"{' and '.join(s.nodes)} both held {s.vip} for {s.seconds:.3f} s: {s.why}" for s in found
