@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lvslab.cli import record
+from lvslab import record
 from lvslab.cli.session import AmbiguousLabError, Session
 from lvslab.errors import LabError, NotFoundError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from lvslab.cli import record
+from lvslab import record
 from lvslab.cli.output import Output
 from lvslab.cli.progress import for_terminal
 from lvslab.errors import USAGE, LvslabError

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from lvslab.cli import complete, record
+from lvslab import record
+from lvslab.cli import complete
 from lvslab.cli.labs import lab_name, there
 from lvslab.cli.session import EngineChoice, Session
 from lvslab.cli.verb import LAB, verb

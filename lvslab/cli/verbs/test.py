@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lvslab.cli import complete
-from lvslab.cli.guard import state_dir
 from lvslab.cli.labs import opened
 from lvslab.cli.session import Session
 from lvslab.cli.topologies import Chosen
@@ -22,6 +21,7 @@ from lvslab.cli.verb import FAULTS, verb
 from lvslab.cli.verbs.teardown import tear_down
 from lvslab.cli.verbs.up import bring_up
 from lvslab.errors import NotFoundError
+from lvslab.resources import state_dir
 
 if TYPE_CHECKING:
     from lvslab.lab import Lab

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from lvslab.cli import record
+from lvslab import record
 from lvslab.cli.labs import remember
 from lvslab.cli.session import Session
 from lvslab.cli.topologies import Chosen, TopologyArgument, choose, plan_of

@@ -9,8 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lvslab import topology
-from lvslab.cli import record
+from lvslab import record, topology
 from lvslab.cli.target import virtual_server
 from lvslab.errors import NotFoundError
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lvslab.cli.guard import state_dir
+from lvslab.resources import state_dir
 
 
 @dataclass(frozen=True, slots=True)
