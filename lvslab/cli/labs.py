@@ -13,7 +13,6 @@ from lvslab.errors import LabError, NotFoundError
 if TYPE_CHECKING:
     from lvslab.engine.base import Engine
     from lvslab.lab import Lab, LabSummary, Node
-    from lvslab.topology.spec import TopologySpec
 
 
 def lab_name(s: Session) -> str:
@@ -94,12 +93,3 @@ def a_client(lab: Lab) -> Node:
     if not lab.clients:
         raise NotFoundError(f"lab {lab.name} has no client", fix="give its topology one")
     return running(lab, lab.clients[0].name)
-
-
-def remember(spec: TopologySpec, engine: Engine, topology: str) -> None:
-    """Record a lab for the next command and for completion."""
-    nodes = {n.name: "director" for n in spec.directors}
-    nodes |= {n.name: "real-server" for n in spec.real_servers}
-    nodes |= {n.name: "client" for n in spec.clients}
-    host = engine.info().docker_host
-    record.save(record.Record(spec.name, engine.kind, host, topology, nodes))

@@ -45,9 +45,4 @@ class Session:
 
     def choice_for(self, lab: str) -> EngineChoice:
         """Return the engine to look for a lab on: an explicit one, else where it was made."""
-        if self.choice is not EngineChoice.auto:
-            return self.choice
-        known = record.load_all().get(lab)
-        if known and known.engine in set(EngineChoice):
-            return EngineChoice(known.engine)
-        return EngineChoice.auto
+        return EngineChoice(record.engine_for(self.choice.value, lab))
