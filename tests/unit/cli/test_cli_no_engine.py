@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from lvslab import record, topology
-from lvslab.cli.target import virtual_server
 from lvslab.errors import NotFoundError
+from lvslab.lab.answers import virtual_server
 
 
 @pytest.fixture(autouse=True)
