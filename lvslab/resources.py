@@ -1,7 +1,8 @@
-"""Where the files that ship with lvslab are: in the checkout, or in the installed wheel."""
+"""Where files are: those that ship with lvslab, and those that it writes for this user."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lvslab.errors import NotFoundError
@@ -25,3 +26,9 @@ def data_dir(name: str) -> Path:
 
 def _is_checkout() -> bool:
     return (_PACKAGE.parent / "pyproject.toml").is_file()
+
+
+def state_dir() -> Path:
+    """Return lvslab's folder below ``$XDG_STATE_HOME`` (XDG Base Directory specification)."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "lvslab"

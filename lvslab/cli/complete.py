@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import typer
 
-from lvslab.cli import record
+from lvslab import record
 
 
 def labs(incomplete: str) -> list[str]:

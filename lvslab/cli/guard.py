@@ -16,6 +16,7 @@ from rich.markup import escape
 from lvslab import __version__
 from lvslab.cli.output import Output
 from lvslab.errors import LvslabError
+from lvslab.resources import state_dir
 
 CANCELLED = 130
 BUG = 70
@@ -80,9 +81,3 @@ def save_traceback(error: BaseException) -> Path:
     command = f"command: {' '.join(sys.argv)}\n\n"
     path.write_text(head + command + "".join(traceback.format_exception(error)), encoding="utf-8")
     return path
-
-
-def state_dir() -> Path:
-    """Return lvslab's folder below ``$XDG_STATE_HOME`` (XDG Base Directory specification)."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "lvslab"

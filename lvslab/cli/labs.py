@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lvslab.cli import record
+from lvslab import record
 from lvslab.cli.session import AmbiguousLabError, Session
-from lvslab.errors import LabError, NotFoundError
+from lvslab.errors import NotFoundError
 
 if TYPE_CHECKING:
     from lvslab.engine.base import Engine
-    from lvslab.lab import Lab, LabSummary, Node
-    from lvslab.topology.spec import TopologySpec
+    from lvslab.lab import Lab, LabSummary
 
 
 def lab_name(s: Session) -> str:
@@ -74,32 +73,3 @@ def opened(s: Session) -> Iterator[Lab]:
     name = lab_name(s)
     with on_engine(s, name) as engine, Lab.find(engine, name) as lab:
         yield lab
-
-
-def running(lab: Lab, name: str) -> Node:
-    """Return a node that runs. Raises NotFoundError, LabError."""
-    node = lab.node(name)
-    state = node.state()
-    if state != "running":
-        raise LabError(
-            f"does not run: it is {state}",
-            where=name,
-            fix=f"lvslab heal {name}, or lvslab up, starts it again",
-        )
-    return node
-
-
-def a_client(lab: Lab) -> Node:
-    """Return the first client. Raises NotFoundError, LabError."""
-    if not lab.clients:
-        raise NotFoundError(f"lab {lab.name} has no client", fix="give its topology one")
-    return running(lab, lab.clients[0].name)
-
-
-def remember(spec: TopologySpec, engine: Engine, topology: str) -> None:
-    """Record a lab for the next command and for completion."""
-    nodes = {n.name: "director" for n in spec.directors}
-    nodes |= {n.name: "real-server" for n in spec.real_servers}
-    nodes |= {n.name: "client" for n in spec.clients}
-    host = engine.info().docker_host
-    record.save(record.Record(spec.name, engine.kind, host, topology, nodes))

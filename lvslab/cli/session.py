@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from lvslab.cli import record
+from lvslab import record
 from lvslab.cli.output import Output
 from lvslab.cli.progress import for_terminal
 from lvslab.errors import USAGE, LvslabError
@@ -45,9 +45,4 @@ class Session:
 
     def choice_for(self, lab: str) -> EngineChoice:
         """Return the engine to look for a lab on: an explicit one, else where it was made."""
-        if self.choice is not EngineChoice.auto:
-            return self.choice
-        known = record.load_all().get(lab)
-        if known and known.engine in set(EngineChoice):
-            return EngineChoice(known.engine)
-        return EngineChoice.auto
+        return EngineChoice(record.engine_for(self.choice.value, lab))

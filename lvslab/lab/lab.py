@@ -176,6 +176,24 @@ class Lab:
             )
         return self.nodes[name]
 
+    def running(self, name: str) -> Node:
+        """Return a node that runs. Raises NotFoundError, LabError."""
+        node = self.node(name)
+        state = node.state()
+        if state != "running":
+            raise LabError(
+                f"does not run: it is {state}",
+                where=name,
+                fix=f"lvslab heal {name}, or lvslab up, starts it again",
+            )
+        return node
+
+    def a_client(self) -> Node:
+        """Return the first client. Raises NotFoundError, LabError."""
+        if not self.clients:
+            raise NotFoundError(f"lab {self.name} has no client", fix="give its topology one")
+        return self.running(self.clients[0].name)
+
     def start_node(self, name: str, *, timeout: float = START_TIMEOUT) -> None:
         """Start a node that is not running, and wait until its agent answers: it is set up then.
 

@@ -49,12 +49,14 @@ KIND = Kind(
 )
 
 
-def load(path: Path, *, topology: Path | None = None, lab: str | None = None) -> ScenarioSpec:
+def load(
+    path: Path, *, topology: Path | TopologySpec | None = None, lab: str | None = None
+) -> ScenarioSpec:
     """Read a scenario file and the topology that it is played on.
 
-    ``topology`` is used instead of the one that the file names, ``lab`` is what the lab is
-    called. Raises NotFoundError, TopologyError, and TopologyProblems with everything that is
-    wrong in the file.
+    ``topology`` is used instead of the one that the file names, a resolved one as it is;
+    ``lab`` is what the lab is called. Raises NotFoundError, TopologyError, and TopologyProblems
+    with everything that is wrong in the file.
     """
     text = read_text(path, WHAT, START)
     document = parse_yaml(text, str(path), WHAT, START)
@@ -87,8 +89,14 @@ def load(path: Path, *, topology: Path | None = None, lab: str | None = None) ->
 
 
 def _topology(
-    model: ScenarioModel, document: Document, path: Path, instead: Path | None, lab: str | None
+    model: ScenarioModel,
+    document: Document,
+    path: Path,
+    instead: Path | TopologySpec | None,
+    lab: str | None,
 ) -> TopologySpec:
+    if isinstance(instead, TopologySpec):
+        return instead
     file = instead or builtins().get(model.topology) or path.parent / model.topology
     if not file.exists():
         hint = did_you_mean(model.topology, builtins()) or f"there are {', '.join(builtins())}"

@@ -68,6 +68,12 @@ class FaultResult:
         return max(found, key=lambda d: d.failed, default=None)
 
     @property
+    def held(self) -> bool:
+        """Whether every bound that there is was kept, and it could be told."""
+        verdicts = (self.verdict, self.verdict_takeover, self.verdict_back)
+        return all(v is None or v.outcome in ("within", "no-bound") for v in verdicts)
+
+    @property
     def holds_now(self) -> dict[str, tuple[str, ...]]:
         """Who held each VIP when the recording ended."""
         return {vip: spans[-1].holders for vip, spans in self.holders.items()}

@@ -54,12 +54,19 @@ def read_text(path: Path, what: str = "topology", fix: str = START) -> str:
     return text
 
 
-def loads(text: str, filename: str = "<text>", *, name: str | None = None) -> TopologySpec:
+def loads(
+    text: str,
+    filename: str = "<text>",
+    *,
+    name: str | None = None,
+    changes: Document | None = None,
+) -> TopologySpec:
     """Read a topology from text; ``filename`` is how messages and the default name call it.
 
-    Raises TopologyProblems with everything that is wrong in it.
+    ``changes`` are laid over what the text says (lvslab.topology.overlay). Raises
+    TopologyProblems with everything that is wrong in it.
     """
-    return _read(text, filename, name, name_from(Path(filename).stem))
+    return _read(text, filename, name, name_from(Path(filename).stem), changes)
 
 
 def _read(

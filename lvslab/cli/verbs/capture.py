@@ -10,7 +10,7 @@ import typer
 
 from lvslab.cli import stream
 from lvslab.cli.duration import for_option
-from lvslab.cli.labs import opened, running
+from lvslab.cli.labs import opened
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LOOK, NodeArgument, verb
 from lvslab.errors import USAGE, LabError, LvslabError
@@ -53,7 +53,7 @@ def capture(
     how = ["-U", "-w", "-"] if write else ["-l", "-nn", "-e"]
     argv = ["tcpdump", *how, "-Z", "root", "-i", interface, *([filter_] if filter_ else [])]
     with opened(s) as lab:
-        at, api = running(lab, node), lab.engine.client.api
+        at, api = lab.running(node), lab.engine.client.api
         if not write:
             _run(api, at, argv, None, for_)
         elif write == "-":

@@ -13,7 +13,7 @@ from lvslab.cli.session import Session
 from lvslab.cli.topologies import choose
 from lvslab.cli.verb import LAB, verb
 from lvslab.cli.verbs.doctor import examine
-from lvslab.cli.verbs.fail import held, telling
+from lvslab.cli.verbs.fail import telling
 from lvslab.cli.verbs.teardown import tear_down
 from lvslab.cli.verbs.up import bring_up
 from lvslab.errors import EngineError, LabError
@@ -79,7 +79,7 @@ def demo(
     finally:
         if not keep:
             tear_down(told, name)
-    good = all(held(result) for _, result in results)
+    good = all(result.held for _, result in results)
     measured = [{"title": act.title, **to_dict(result)} for act, result in results]
     s.out.data({"held": good, "failures": measured})
     _title(told, "what was seen")

@@ -116,7 +116,7 @@ def stop(
     all_: Annotated[bool, typer.Option("--all", help="Every machine.")] = False,
 ) -> None:
     """End a machine and delete what belongs to it, the lab in it included."""
-    from lvslab.cli import record
+    from lvslab import record
     from lvslab.engine.embedded.manager import Manager
     from lvslab.engine.select import lab_of_machine
 

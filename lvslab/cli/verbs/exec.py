@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lvslab.cli import stream
-from lvslab.cli.labs import opened, running
+from lvslab.cli.labs import opened
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LOOK, NodeArgument, verb
 from lvslab.errors import USAGE, LvslabError
@@ -31,7 +31,7 @@ def exec_(
     What is piped in reaches the command. Put -- before it if it has options.
     """
     with opened(s) as lab:
-        at = running(lab, node).container
+        at = lab.running(node).container
         stdin = sys.stdin.fileno() if sys.stdin else None
         return stream.run(lab.engine.client.api, str(at.id), command, stdin=stdin)
 
@@ -44,6 +44,6 @@ def shell(s: Session, node: NodeArgument) -> int:
             "shell needs a terminal", fix="to run a command: lvslab exec NODE -- CMD"
         )
     with opened(s) as lab:
-        at = running(lab, node).container
+        at = lab.running(node).container
         argv = ["/bin/sh", "-c", "command -v bash >/dev/null && exec bash -l; exec sh"]
         return stream.run_terminal(lab.engine.client.api, str(at.id), argv)

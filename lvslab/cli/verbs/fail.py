@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lvslab.timeline.events import Event
-    from lvslab.timeline.result import FaultResult
 
 
 @verb(panel=FAULTS, json=True, order=10)
@@ -68,7 +67,7 @@ def fail(
         s.out.next(f"lvslab heal {node}", "lvslab status")
     else:
         s.out.next("lvslab status", "lvslab faults")
-    return 0 if no_watch or held(result) else 1
+    return 0 if no_watch or result.held else 1
 
 
 @contextmanager
@@ -86,12 +85,6 @@ def telling(s: Session) -> Iterator[Callable[[Event], None]]:
         yield lambda event: put(teller.tell(event))
     finally:
         put(teller.rest())
-
-
-def held(result: FaultResult) -> bool:
-    """Whether every bound that there is was kept, and it could be told."""
-    verdicts = (result.verdict, result.verdict_takeover, result.verdict_back)
-    return all(v is None or v.outcome in ("within", "no-bound") for v in verdicts)
 
 
 @verb(panel=FAULTS, json=True, order=20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lvslab.cli import record
+from lvslab import record
 from lvslab.cli.labs import there
 from lvslab.cli.session import Session
 from lvslab.cli.verb import LAB, verb

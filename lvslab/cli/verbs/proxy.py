@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from lvslab.cli.labs import a_client, opened
+from lvslab.cli.labs import opened
 from lvslab.cli.session import Session
-from lvslab.cli.target import VipOption, virtual_server
+from lvslab.cli.target import VipOption
 from lvslab.cli.verb import LOOK, verb
 from lvslab.errors import USAGE, LvslabError
 
@@ -29,6 +29,7 @@ def proxy(
 ) -> None:
     """Open the VIP at 127.0.0.1:PORT, for a browser; each reload is a new connection."""
     from lvslab.cli.relay import Relay, Served
+    from lvslab.lab.answers import virtual_server
 
     def served(one: Served) -> None:
         s.out.stream(
@@ -45,7 +46,7 @@ def proxy(
 
     with opened(s) as lab:
         vs = virtual_server(lab.spec, vip)
-        client = a_client(lab)
+        client = lab.a_client()
         try:
             server = Relay(
                 port,

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from lvslab.cli import record
+from lvslab import record
 from lvslab.cli.labs import lab_name, there
 from lvslab.cli.session import EngineChoice, Session
 from lvslab.cli.verb import LAB, LabArgument, verb
-from lvslab.errors import EngineError, NotFoundError
+from lvslab.errors import NotFoundError
 
 
 @verb(panel=LAB, json=True, order=40)
@@ -41,30 +41,6 @@ def _all(s: Session) -> list[str]:
 
 def tear_down(s: Session, lab: str) -> bool:
     """Remove one lab from wherever it is; False when there was nothing, not even a memory."""
-    from lvslab.engine.docker_engine import DockerEngine
-    from lvslab.engine.embedded.manager import Manager
-    from lvslab.engine.select import machine_name
-    from lvslab.lab import teardown as remove
+    from lvslab.lab import lifecycle
 
-    known = record.load_all().get(lab)
-    choice = s.choice_for(lab)
-    gone = False
-    if choice is not EngineChoice.docker:
-        manager = Manager(s.progress)
-        if manager.exists(machine_name(lab)):
-            with s.progress.step(f"ending the machine of lab {lab}"):
-                gone = manager.stop(machine_name(lab))
-    if choice is not EngineChoice.embedded and not gone:
-        try:
-            engine = DockerEngine.connect()
-        except EngineError:
-            # Without an engine nothing can be said of a lab that was on it.
-            if choice is EngineChoice.docker:
-                raise
-        else:
-            try:
-                gone = remove(engine, lab, progress=s.progress)
-            finally:
-                engine.close()
-    record.forget(lab)
-    return gone or known is not None
+    return lifecycle.tear_down(lab, s.choice.value, progress=s.progress)

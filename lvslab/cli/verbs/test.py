@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lvslab.cli import complete
-from lvslab.cli.guard import state_dir
 from lvslab.cli.labs import opened
 from lvslab.cli.session import Session
 from lvslab.cli.topologies import Chosen
@@ -22,9 +21,9 @@ from lvslab.cli.verb import FAULTS, verb
 from lvslab.cli.verbs.teardown import tear_down
 from lvslab.cli.verbs.up import bring_up
 from lvslab.errors import NotFoundError
+from lvslab.resources import state_dir
 
 if TYPE_CHECKING:
-    from lvslab.lab import Lab
     from lvslab.scenario.judge import ScenarioResult
     from lvslab.scenario.spec import ScenarioSpec
 
@@ -178,6 +177,7 @@ def _play_all(
     """Play every scenario as often as it wants, those of one topology one after the other."""
     from lvslab.scenario.judge import judge
     from lvslab.scenario.run import ScenarioRun
+    from lvslab.scenario.setting import made_with, make_ready
 
     turns = [_Turn(x, i) for x in _by_topology(chosen) for i in range(repeat or x.repeat)]
     up: ScenarioSpec | None = None
@@ -191,11 +191,11 @@ def _play_all(
             bring_up(s, Chosen(scenario.topology, Path(title), title))
             up = scenario
         with opened(s) as lab:
-            _make_ready(s, lab)
+            make_ready(lab, progress=s.progress)
             began = time.monotonic()
             with s.progress.step(f"playing {scenario.name}"):
                 history = ScenarioRun(
-                    lab, scenario, seed=seed, index=turn.index, made=_made(lab)
+                    lab, scenario, seed=seed, index=turn.index, made=made_with(lab)
                 ).play()
             result = judge(history)
             _tell(s, result, time.monotonic() - began)
@@ -206,29 +206,6 @@ def _by_topology(chosen: Sequence[ScenarioSpec]) -> list[ScenarioSpec]:
     """Put those of one topology together: changing a lab takes longer than playing on it."""
     topologies = list(dict.fromkeys(x.topology for x in chosen))
     return sorted(chosen, key=lambda x: topologies.index(x.topology))
-
-
-def _make_ready(s: Session, lab: Lab) -> None:
-    """Prove the lab ready: the scenario before may have left something. Raises NotReadyError."""
-    from lvslab.lab.ready import wait_ready
-    from lvslab.observe.healing import heal
-
-    heal(lab)
-    wait_ready(lab, timeout=90.0, progress=s.progress)
-
-
-def _made(lab: Lab) -> dict[str, str]:
-    """Return what a run is made with, for its history."""
-    from lvslab import __version__
-
-    info = lab.engine.info()
-    return {
-        "lvslab": __version__,
-        "engine": info.name,
-        "kernel": info.kernel,
-        "debian": lab.spec.debian,
-        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
 
 
 def _title(s: Session, scenario: ScenarioSpec, count: str) -> None:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from lvslab.cli import record
-from lvslab.cli.labs import remember
+from lvslab import record
 from lvslab.cli.session import Session
 from lvslab.cli.topologies import Chosen, TopologyArgument, choose, plan_of
 from lvslab.cli.verb import LAB, verb
-from lvslab.errors import CancelledError, ConflictError, EngineError, NotFoundError
+from lvslab.errors import EngineError, NotFoundError
 
 if TYPE_CHECKING:
-    from lvslab.engine.select import Opened
     from lvslab.lab import Changes
     from lvslab.plan.model import Plan
 
@@ -41,38 +39,17 @@ def up(
 
 def bring_up(s: Session, chosen: Chosen) -> None:
     """Bring the lab up and say so. Raises LvslabError; Ctrl-C undoes a fresh one."""
-    from lvslab.engine.select import start_engine
-    from lvslab.lab import preview
-    from lvslab.lab import up as converge
+    from lvslab.lab import lifecycle
 
     spec, began = chosen.spec, time.monotonic()
     plan = plan_of(spec)
-    opened = start_engine(
-        s.choice_for(spec.name).value,
-        spec.name,
-        debian=spec.debian,
-        plan=plan.digest,
-        progress=s.progress,
-        nodes=len(plan.nodes),
+    brought = lifecycle.bring_up(
+        spec, plan, s.choice.value, source=str(chosen.path), progress=s.progress
     )
-    known = spec.name in record.load_all()
-    try:
-        # Before anything is made: a teardown after kill -9 must find its way here.
-        remember(spec, opened.engine, str(chosen.path))
-        changes = preview(opened.engine, plan)
-        converge(opened.engine, plan, progress=s.progress).close()
-        _save(s, opened, plan)
-    except (KeyboardInterrupt, CancelledError, ConflictError) as error:
-        if not known:
-            _forget(s, spec.name, opened)
-        fresh = opened.how in _MADE_NOW and not known
-        if not isinstance(error, ConflictError) and fresh:
-            raise CancelledError("cancelled: what was begun was removed again") from error
-        if isinstance(error, KeyboardInterrupt):
-            raise CancelledError("cancelled") from error
-        raise
-    finally:
-        opened.engine.close()
+    brought.lab.close()
+    brought.lab.engine.close()
+    if brought.unsaved:
+        s.out.warn(f"the lab's state was not saved: {brought.unsaved}")
     seconds = time.monotonic() - began
     info = record.load_all()[spec.name]
     s.out.data(
@@ -82,18 +59,19 @@ def bring_up(s: Session, chosen: Chosen) -> None:
             "plan": plan.digest,
             "engine": info.engine,
             "docker_host": info.docker_host,
-            "how": opened.how,
-            "refused": opened.refused or None,
-            "changes": changes.actions,
+            "how": brought.how,
+            "refused": brought.refused or None,
+            "changes": brought.changes.actions,
             "seconds": round(seconds, 3),
         }
     )
-    if opened.refused:
-        s.out.text(f"[dim]your Docker engine was not taken: {escape(opened.refused)}[/]")
-    done = "was up already" if changes.nothing and opened.how in ("given", "running") else "is up"
+    if brought.refused:
+        s.out.text(f"[dim]your Docker engine was not taken: {escape(brought.refused)}[/]")
+    nothing = brought.changes.nothing and brought.how in ("given", "running")
+    done = "was up already" if nothing else "is up"
     s.out.text(
         f"lab [bold]{spec.name}[/] from {escape(chosen.title)} {done}, proven ready "
-        f"({info.engine} engine, {_HOW[opened.how]}, {seconds:.1f} s)"
+        f"({info.engine} engine, {_HOW[brought.how]}, {seconds:.1f} s)"
     )
 
 
@@ -104,33 +82,6 @@ _HOW = {
     "engine": "restored",
     "boot": "booted",
 }
-
-
-#: The machine did not run before this command.
-_MADE_NOW = ("lab", "engine", "boot")
-
-
-def _save(s: Session, opened: Opened, plan: Plan) -> None:
-    from lvslab.engine.embedded.engine import EmbeddedEngine
-    from lvslab.engine.embedded.manager import Manager
-
-    if opened.how not in ("engine", "boot") or not isinstance(opened.engine, EmbeddedEngine):
-        return
-    try:
-        Manager(s.progress).save_lab(opened.engine, plan.digest)
-    except EngineError as error:
-        # The lab is up all the same; only the next start is slower.
-        s.out.warn(f"the lab's state was not saved: {error.what}")
-
-
-def _forget(s: Session, lab: str, opened: Opened) -> None:
-    from lvslab.engine.embedded.manager import Manager
-    from lvslab.engine.select import machine_name
-
-    if opened.how in _MADE_NOW:
-        opened.engine.close()
-        Manager(s.progress).stop(machine_name(lab))
-    record.forget(lab)
 
 
 def _would_do(s: Session, plan: Plan) -> Changes:

@@ -9,11 +9,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lvslab.cli import record
+from lvslab import record
 from lvslab.cli.labs import lab_name
-from lvslab.cli.record import Record
 from lvslab.cli.session import AmbiguousLabError, EngineChoice, Session
 from lvslab.errors import NotFoundError
+from lvslab.record import Record
 
 NODES = {"lvs1": "director", "rs1": "real-server", "client": "client"}
 ONE = Record("one", "embedded", "unix:///x", "lvs-dr", NODES)

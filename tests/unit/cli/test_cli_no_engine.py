@@ -10,10 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lvslab import topology
-from lvslab.cli import record
-from lvslab.cli.target import virtual_server
+from lvslab import record, topology
 from lvslab.errors import NotFoundError
+from lvslab.lab.answers import virtual_server
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from lvslab.cli.guard import state_dir
+from lvslab.resources import state_dir
+
+#: What may be said of the engine that is wanted (lvslab.engine.select).
+Choice = Literal["auto", "docker", "embedded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,13 @@ def load_all() -> dict[str, Record]:
         return {}
     found = (_load(path) for path in paths)
     return {record.lab: record for record in found if record}
+
+
+def engine_for(choice: Choice, lab: str) -> Choice:
+    """Return the engine to look for a lab on: an explicit choice, else where it was made."""
+    known = load_all().get(lab) if choice == "auto" else None
+    made_on: dict[str, Choice] = {one: one for one in get_args(Choice)}
+    return choice if known is None else made_on.get(known.engine, choice)
 
 
 def _load(path: Path) -> Record | None:
