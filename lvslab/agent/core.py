@@ -10,7 +10,7 @@ import signal
 import time
 from functools import partial
 
-from . import children, ipvs, ipvs_watch, rtnl, services, state
+from . import arp, children, ipvs, ipvs_watch, rtnl, services, state
 from .faults import Faults
 from .fifo import Fifo
 from .journal import Journal
@@ -37,6 +37,8 @@ FAREWELL = 4.0
 #: Seconds for the last lines to be read.
 _FLUSH = 1.0
 _LOCAL_HTTP_DEADLINE = 2.0
+#: Seconds that one question by ARP may wait for answers.
+_ARP_LIMIT = 10.0
 #: Seconds after the end of stdin until it is looked at again.
 _STDIN_AGAIN = 1.0
 #: Seconds for which a VIP's first announcement may be read before its address.
@@ -90,6 +92,7 @@ class Agent:
             "probe.renew": self._probe_renew,
             "probe.stop": self._probe_stop,
             "request": self._request,
+            "arp": self._arp,
             "service": self._service,
         }
 
@@ -334,6 +337,19 @@ class Agent:
 
     def _request(self, order: dict[str, Any], reply: Reply) -> Task:
         reply({"results": (yield from requests(self._loop, self._supervisor, order))})
+
+    def _arp(self, order: dict[str, Any], reply: Reply) -> Task:
+        own, address = str(order["own"]), str(order["address"])
+        mark, seconds = bytes.fromhex(order.get("mark", "00" * 6)), float(order.get("seconds", 0.5))
+        if len(mark) != 6 or not 0 < seconds <= _ARP_LIMIT:
+            raise Refused("arp: a mark of 6 octets, and seconds above 0", f"at most {_ARP_LIMIT:g}")
+        macs = yield from children.call(
+            self._loop,
+            self._supervisor,
+            lambda: arp.ask(self._interface, own, address, mark, seconds),
+            seconds + STATE_TIMEOUT,
+        )
+        reply({"macs": macs})
 
     def _service(self, order: dict[str, Any], reply: Reply) -> Task:
         name, action = str(order["name"]), order["action"]

@@ -119,18 +119,24 @@ def test_a_kept_one_that_ends_is_followed_by_another(then: str):
     server = Server(4, then)
     lines = run(server, "kept", 12)
     said = results(lines)
-    # Four answers, the fifth is lost with the connection, and the next opens another.
-    assert said[:10] == [*["ok"] * 4, "reset", *["ok"] * 4, "reset"]
-    assert ended(lines)[:2] == [(1, "reset"), (2, "reset")]
+    # What was asked behind the last answer is lost with the connection, and perhaps an answer
+    # that was not read before the reset; what is asked then goes over another.
+    assert set(said) == {"ok", "reset"}
+    lost = said.index("reset")
+    assert lost <= 4
+    assert "ok" in said[lost:]
+    assert [number for number, _ in ended(lines)][:2] == [1, 2]
     assert len(server.connections) >= 2
+    assert max(server.connections) == 4
 
 
 def test_a_stream_that_ends_is_not_replaced():
     server = Server(4, "reset")
     lines = run(server, "stream", 12)
     said = results(lines)
-    assert said[:4] == ["ok"] * 4
-    assert set(said[4:]) == {"reset"}
+    lost = said.index("reset")
+    assert 0 < lost <= 4
+    assert set(said[lost:]) == {"reset"}
     assert ended(lines) == [(1, "reset")]
     assert len(server.connections) == 1
 

@@ -1,0 +1,1 @@
+"""Proofs from packets: captures on several nodes at once (``capture``), judged by pure code."""

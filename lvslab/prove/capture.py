@@ -1,0 +1,236 @@
+"""Captures on all nodes at once, and requests meanwhile: what the judge is given.
+
+tcpdump runs in each node; all of them share the engine's kernel and so its clock. Nothing is
+slept for: a capture has begun when tcpdump says that it listens, and is whole when it has the
+client's last broadcast, which everybody on the segment gets.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from lvslab.errors import LabError, LvslabError, NotReadyError
+from lvslab.execstream import STDOUT, Demux, ExecStream, start, until_stdin_ends
+from lvslab.lab.api import asking, in_parallel
+from lvslab.plan.build import REAL_SERVER_SYSCTLS
+from lvslab.prove import frames, pcap
+from lvslab.prove.model import NodeState, Setting
+
+if TYPE_CHECKING:
+    from docker.api import APIClient
+
+    from lvslab.lab.lab import Lab, Node
+    from lvslab.topology.spec import TopologySpec, VirtualServerSpec
+
+#: Seconds until every tcpdump must listen; starting one takes seconds on an emulated processor.
+START_TIMEOUT = 60.0
+#: Seconds until the last broadcast must be in every capture; those that lack it are judged so.
+LAST_TIMEOUT = 10.0
+#: Seconds that answers to one question by ARP are waited for, and one request.
+ARP_SECONDS, DEADLINE = 1.0, 3.0
+#: Octets of each frame: headers are enough (14, 20 + 20 in a tunnel, 60).
+_SNAP = "128"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was captured, as pcap by node, and what is to be known to read it."""
+
+    setting: Setting
+    pcaps: Mapping[str, bytes]
+    #: What the client says of its requests: result, server, detail, ms.
+    results: tuple[Mapping[str, Any], ...]
+
+
+class _Capture:
+    """tcpdump in one node, read by a thread."""
+
+    def __init__(self, node: Node, stream: ExecStream) -> None:
+        self.name = node.name
+        self._stream = stream
+        self.data = b""
+        self._said = b""
+        self._marks: set[str] = set()
+        self._ended = False
+        self._changed = threading.Condition()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name=f"capture-{self.name}", daemon=True)
+        self._thread.start()
+
+    def until_listening(self, deadline: float) -> None:
+        """Wait for tcpdump to have begun. Raises NotReadyError, LabError."""
+        with self._changed:
+            begun = self._changed.wait_for(
+                lambda: self._ended or b"listening on" in self._said, deadline - time.monotonic()
+            )
+        if self._ended or not begun:
+            self._raise("tcpdump did not begin to listen")
+
+    def until_mark(self, mark: str, deadline: float) -> bool:
+        """Wait until a question with this mark was captured; return whether it was."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._ended or mark in self._marks, deadline - time.monotonic()
+            )
+
+    def stop(self) -> None:
+        """End tcpdump and take its last output. Raises LabError when it had failed before."""
+        with self._changed:
+            failed = self._ended
+        self._stream.close_stdin()
+        self._thread.join()
+        if failed or self._error is not None:
+            self._raise("tcpdump ended early")
+
+    def _raise(self, what: str) -> None:
+        said = self._said.decode(errors="replace").strip() or str(self._error or "it said nothing")
+        raise NotReadyError(f"{what}: {said}", where=self.name, fix="lvslab capture tries it alone")
+
+    def _run(self) -> None:
+        demux, reader = Demux(), pcap.Reader(self.name)
+        try:
+            while data := self._stream.recv():
+                for which, payload in demux.feed(data):
+                    with self._changed:
+                        if which == STDOUT:
+                            self.data += payload
+                            self._look(reader, payload)
+                        else:
+                            self._said += payload
+                        self._changed.notify_all()
+        except (OSError, LvslabError) as error:
+            self._error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _look(self, reader: pcap.Reader, payload: bytes) -> None:
+        for t, raw in reader.feed(payload):
+            arp = frames.frame(t, raw).arp
+            if arp is not None and arp.opcode == frames.REQUEST:
+                self._marks.add(arp.target_mac.replace(":", ""))
+
+
+@contextmanager
+def _capturing(api: APIClient, nodes: list[Node], client_address: str) -> Iterator[list[_Capture]]:
+    """Capture on all of these nodes within the with block."""
+    wanted = f"arp or ip proto 4 or (tcp and host {client_address})"
+    argv = ["tcpdump", "-i", "eth0", "-U", "--immediate-mode", "-s", _SNAP, "-Z", "root"]
+    argv += ["-w", "-", wanted]
+    opened: list[Any] = []
+    lock = threading.Lock()
+
+    def begin(node: Node) -> _Capture:
+        running = start(api, str(node.container.id), until_stdin_ends(argv), stdin=True)
+        stream = running.__enter__()
+        with lock:
+            opened.append(running)
+        return _Capture(node, stream)
+
+    try:
+        with asking("capturing"):
+            captures = in_parallel(nodes, begin)
+        yield captures
+    finally:
+        # Closing the connection ends what was not stopped in order.
+        for running in opened:
+            running.__exit__(None, None, None)
+
+
+def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
+    """Make ``count`` requests to a virtual server and capture them on every node.
+
+    Raises LabError, NotReadyError, AgentError; EngineError when the engine does not answer.
+    """
+    spec = lab.spec
+    client = lab.clients[0] if lab.clients else None
+    if client is None:
+        raise LabError("the lab has no client: nothing can be asked", fix="give its topology one")
+    off = [n.name for n in lab.nodes.values() if n.state() != "running"]
+    if off:
+        raise LabError(
+            f"not running: {', '.join(off)}", fix="a proof needs every node: lvslab heal, lvslab up"
+        )
+    nodes = [*lab.directors, *lab.real_servers, client]
+    own = str(next(c.address for c in spec.clients if c.name == client.name))
+    first, last = (secrets.token_hex(6) for _ in range(2))
+    macs = _macs(nodes)
+    link = client.link()
+
+    def ask(which: str) -> None:
+        link.request(
+            "arp",
+            timeout=ARP_SECONDS + 30.0,
+            address=str(vs.vip),
+            own=own,
+            mark=which,
+            seconds=ARP_SECONDS,
+        )
+
+    with _capturing(lab.engine.client.api, nodes, own) as captures:
+        begun = time.monotonic() + START_TIMEOUT
+        for one in captures:
+            one.until_listening(begun)
+        ask(first)
+        results = link.request(
+            "request",
+            timeout=count * DEADLINE + 30.0,
+            vip=str(vs.vip),
+            port=vs.port,
+            path=path,
+            count=count,
+            deadline=DEADLINE,
+        )["results"]
+        ask(last)
+        ended = time.monotonic() + LAST_TIMEOUT
+        for one in captures:
+            one.until_mark(last, ended)
+        for one in captures:
+            one.stop()
+    setting = Setting(
+        vip=str(vs.vip),
+        port=vs.port,
+        client=client.name,
+        client_address=own,
+        directors={d.name: str(d.address) for d in spec.directors},
+        servers=_servers(spec, vs),
+        macs=macs,
+        states=_states(lab),
+        last_mark=last,
+    )
+    return Recorded(setting, {c.name: c.data for c in captures}, tuple(results))
+
+
+def _macs(nodes: list[Node]) -> dict[str, str]:
+    found = in_parallel(nodes, lambda node: node.link().request("ping", timeout=30.0)["macs"])
+    return {mac: node.name for node, macs in zip(nodes, found, strict=True) for mac in macs}
+
+
+def _servers(spec: TopologySpec, vs: VirtualServerSpec) -> dict[str, str]:
+    """Return the real servers that requests should come to: those with a weight."""
+    names = {m.server for m in vs.members if m.weight > 0}
+    return {r.name: str(r.address) for r in spec.real_servers if r.name in names}
+
+
+def _states(lab: Lab) -> dict[str, NodeState]:
+    """Return what the real servers say of themselves; one that says nothing is left out."""
+    found = {}
+    for node in lab.real_servers:
+        try:
+            says = node.link().request("status", timeout=30.0)
+        except (LabError, DockerException, RequestException):
+            continue  # the frames decide; this only helps to name a cause
+        found[node.name] = NodeState(
+            tuple((a["interface"], a["address"]) for a in says["addresses"]),
+            {key: says["sysctls"].get(key, "?") for key, _ in REAL_SERVER_SYSCTLS},
+        )
+    return found
