@@ -17,7 +17,7 @@ from lvslab.errors import USAGE, NotFoundError
 from lvslab.scenario import history as histories
 from lvslab.scenario.history import FaultRun, History
 from lvslab.scenario.judge import judge
-from lvslab.timeline.events import Event, TimelineError
+from lvslab.timeline.events import Event, TimelineError, write
 
 from ..plan.specs import rich
 from ..timeline.handmade import event
@@ -91,7 +91,7 @@ def test_whatever_is_in_it_comes_back_to_the_last_bit(
         faults=(FaultRun("x", run, HELD),),
     )
     out = io.StringIO()
-    histories.write(out, histories._header(history), history.events)
+    write(out, histories._header(history), history.events)
     out.seek(0)
     back = histories.of_lines(out)
     assert back == history
