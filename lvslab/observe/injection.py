@@ -36,6 +36,8 @@ class Injection:
         self.target: Target
         self.fault, self.target = choose(lab.spec, node, fault)
         self._lab, self._recorder = lab, recorder
+        #: Whether the agent was told to, whatever it answered.
+        self.ordered = False
         self.injected: float | None = None
         self.healed: float | None = None
         #: VIPs by director, and those that the node held, before the fault.
@@ -94,6 +96,8 @@ class Injection:
         if self.fault.engine_heal:
             recorder.expect_end(name)
 
+        self.ordered = True
+
         def order() -> dict[str, Any]:
             return recorder.request(
                 name,
@@ -119,19 +123,27 @@ class Injection:
         return t
 
     def heal(self) -> None:
-        """Heal the fault. Raises AgentError."""
+        """Heal the fault, if it is in. Raises AgentError."""
         recorder, name = self._recorder, self.target.name
         now = recorder.clock()
         if self.fault.engine_heal:
             # The agent of the new life may tell of the heal before anyone listens: the moment
             # at which the power came back is that of the order.
             recorder.carry_out(lambda: self._lab.start_node(name))
-            told = {"fault": self.fault.name, "id": self.run.fault_id, "by": "lvslab"}
-            recorder.take(Event(now, name, "fault.healed", told))
+            if self.injected is not None:
+                told = {"fault": self.fault.name, "id": self.run.fault_id, "by": "lvslab"}
+                recorder.take(Event(now, name, "fault.healed", told))
             recorder.returned(name)
         else:
             recorder.tell(Event(now, name, HEALING, {"fault": self.fault.name}))
-        recorder.carry_out(lambda: recorder.request(name, "heal", timeout=HEAL_TIMEOUT))
+
+        def order() -> Any:
+            # This one alone: another in the same node has its own time.
+            return recorder.request(name, "heal", fault_id=self.run.fault_id, timeout=HEAL_TIMEOUT)
+
+        recorder.carry_out(order)
+        if self.injected is None and self.healed is None:
+            return
         if self.healed is None:
             recorder.pump(lambda: self.healed is not None, recorder.now + 5.0)
         if self.healed is None:

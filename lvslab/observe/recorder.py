@@ -81,6 +81,8 @@ class Recorder:
         #: Nodes whose power is off: they cannot be asked anything.
         self._absent: set[str] = set()
         self._listeners: list[Callable[[Event], None]] = []
+        #: What is to be done, and when.
+        self._timers: list[tuple[float, Callable[[], None]]] = []
 
     def __enter__(self) -> Recorder:
         try:
@@ -191,15 +193,32 @@ class Recorder:
         """Show an event to whoever watches, without recording it."""
         self._on_event(event)
 
+    def at(self, t: float, do: Callable[[], None]) -> None:
+        """Have something done when the engine's clock says ``t``, whatever is waited for then."""
+        self._timers.append((t, do))
+
+    def due(self) -> float | None:
+        """Return when the last of what :meth:`at` was told is due; None: all is done."""
+        return max((t for t, _ in self._timers), default=None)
+
+    def drop(self) -> None:
+        """Do nothing any more of what :meth:`at` was told."""
+        self._timers.clear()
+
     def pump(self, done: Callable[[], bool], until: float) -> None:
         """Take events until ``done`` or the engine's clock has passed ``until``."""
-        while not done():
-            now = self._collector.engine_now()
-            left = until - (self.now if now is None else now)
-            if left <= 0:
+        while True:
+            now = self.clock()
+            timer = min(self._timers, key=lambda one: one[0], default=None)
+            if timer is not None and timer[0] <= now:
+                self._timers.remove(timer)
+                timer[1]()
+                continue
+            if done() or until <= now:
                 return
+            soonest = until if timer is None else min(until, timer[0])
             self._renew()
-            event = self._collector.next(min(left, _BEAT))
+            event = self._collector.next(min(soonest - now, _BEAT))
             if event is not None:
                 self.take(event)
 

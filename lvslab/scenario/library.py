@@ -10,7 +10,9 @@ from lvslab.resources import data_dir
 from lvslab.scenario.load import load
 from lvslab.scenario.spec import ScenarioSpec
 from lvslab.topology import TopologyProblems
-from lvslab.topology.problems import did_you_mean
+from lvslab.topology.problems import Problem, did_you_mean
+
+_ENDINGS = (".yaml", ".yml")
 
 
 def shipped() -> dict[str, Path]:
@@ -25,8 +27,13 @@ def find(names: Iterable[str]) -> list[Path]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            found += sorted(path.glob("*.yaml"))
-        elif path.suffix in (".yaml", ".yml") or path.exists():
+            inside = sorted(p for p in path.iterdir() if p.suffix in _ENDINGS)
+            if not inside:
+                raise NotFoundError(
+                    "no scenario is in this folder", where=name, fix="they end with .yaml"
+                )
+            found += inside
+        elif path.suffix in _ENDINGS or path.exists():
             found.append(path)
         elif name in known:
             found.append(known[name])
@@ -48,9 +55,16 @@ def load_all(
     TopologyError, TopologyProblems.
     """
     specs, problems, others = [], [], []
+    named: dict[str, Path] = {}
     for path in paths:
         try:
-            specs.append(load(path, topology=topology, lab=lab))
+            spec = load(path, topology=topology, lab=lab)
+            first = named.setdefault(spec.name, path)
+            if first != path:
+                # One would be written over the other's history.
+                what = f"a scenario that is called {spec.name!r} too, as the one in {first}"
+                problems.append(Problem(1, 1, what, "give one another 'name'", str(path)))
+            specs.append(spec)
         except TopologyProblems as error:
             problems += error.problems
         except LvslabError as error:

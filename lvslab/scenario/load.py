@@ -98,7 +98,8 @@ def _topology(
     if isinstance(instead, TopologySpec):
         return instead
     file = instead or builtins().get(model.topology) or path.parent / model.topology
-    if not file.exists():
+    # Of one that was named elsewhere this file knows nothing: reading it says what is wrong.
+    if instead is None and not file.exists():
         hint = did_you_mean(model.topology, builtins()) or f"there are {', '.join(builtins())}"
         what = f"no file and no topology is called {shown(model.topology)}"
         raise TopologyProblems([document.problem(("topology",), what, hint)])

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
-from lvslab.errors import FaultError, LabError, NotReadyError
+from lvslab.errors import EngineError, FaultError, LabError, LvslabError, NotReadyError
 from lvslab.observe import expect
 from lvslab.observe.collector import Collector, Lab
 from lvslab.observe.injection import Injection
@@ -54,31 +54,23 @@ class ScenarioRun:
         )
         self._zero = 0.0
         self._live: list[tuple[Step, Injection]] = []
+        self._ending: Ending = "whole"
+        self._why: list[str] = []
 
     def play(self) -> History:
         """Play it; return what was recorded.
 
         A steady state that is not reached, and an agent or engine that fails on the way, end
-        the history early and say so in it. Raises FaultError for what makes no sense, and
-        whatever cannot be healed; KeyboardInterrupt heals first.
+        the history early and say so in it, and so does a fault that cannot be healed. Raises
+        FaultError for what makes no sense; KeyboardInterrupt heals first.
         """
-        recorder = self._recorder
-        ending: Ending = "whole"
-        why = ""
-        with recorder:
+        with self._recorder as recorder:
             try:
-                try:
-                    self._act()
-                except NotReadyError as error:
-                    ending, why = "unsteady", error.what
-                except FaultError:
-                    raise
-                except LabError as error:
-                    ending, why = "aborted", str(error)
-                self._heal_all()
-                if ending == "whole":
-                    self._watch_back()
-                recorder.stop_probe()
+                self._try(self._act)
+                left = self._heal_all()
+                if self._ending == "whole":
+                    self._try(lambda: self._watch_end(left))
+                self._try(recorder.stop_probe)
             except BaseException:
                 self._heal_all()
                 raise
@@ -94,30 +86,47 @@ class ScenarioRun:
             zero=self._zero,
             seed=self._seed,
             index=self._index,
-            ending=ending,
-            why=why,
+            ending=self._ending,
+            why="; ".join(self._why),
             made=self._made,
         )
 
+    def _try(self, do: Callable[[], object]) -> None:
+        """Do a part of the run; what fails in it ends the run, and is written down."""
+        try:
+            do()
+        except FaultError:
+            raise
+        except NotReadyError as error:
+            self._end("unsteady", error)
+        except (LabError, EngineError) as error:
+            self._end("aborted", error)
+
+    def _end(self, ending: Ending, error: LvslabError) -> None:
+        if self._ending != "aborted":
+            self._ending = ending
+        self._why.append(f"{error.where}: {error.what}" if error.where else error.what)
+
     def _act(self) -> None:
         recorder, steady = self._recorder, self.scenario.steady
-        # An order that is carried out late stays in its place: heals and faults by their times.
-        todo: list[tuple[float, Callable[[], None]]] = []
         recorder.wait_steady(steady.within, steady.lasting)
         self._zero = recorder.clock()
-        for step in self.scenario.steps:
-            todo.append((self._zero + step.at, lambda step=step: self._begin(step, todo)))  # type: ignore[misc]
-        while todo:
-            todo.sort(key=lambda one: one[0])
-            t, do = todo.pop(0)
-            recorder.wait_until(t)
-            do()
+        for step in sorted(self.scenario.steps, key=lambda step: step.at):
+            recorder.wait_until(self._zero + step.at)
+            self._begin(step)
+        # One heal may put off the next, so it is asked again.
+        while (due := recorder.due()) is not None:
+            recorder.wait_until(due)
         self._watch()
 
-    def _begin(self, step: Step, todo: list[tuple[float, Callable[[], None]]]) -> None:
-        """Inject one step of the schedule, and put its heal onto it."""
+    def _begin(self, step: Step) -> None:
+        """Inject one step of the schedule, and see to it that it is healed in time."""
         recorder = self._recorder
-        nodes = nodes_of(step.target, self._lab.spec, recorder.held.by_node(), self._chance)
+        try:
+            nodes = nodes_of(step.target, self._lab.spec, recorder.held.by_node(), self._chance)
+        except FaultError as error:
+            # The file is right: it is the lab that has come to be otherwise.
+            raise LabError(error.what, fix=error.fix) from error
         phase = self._chance.random() if step.phase is None else step.phase
         for i, node in enumerate(nodes):
             one = Injection(recorder, self._lab, node, step.fault, seed=self._seed)
@@ -126,9 +135,10 @@ class ScenarioRun:
             one.prepare()
             name = step.name if len(nodes) == 1 else f"{step.name}-{node}"
             self._live.append((replace(step, name=name), one))
-            one.inject()
-            if step.hold is not None and one.injected is not None:
-                todo.append((one.injected + step.hold, one.heal))
+            injected = one.inject()
+            if step.hold is not None:
+                # Not put off by what the next fault waits for.
+                recorder.at(injected + step.hold, one.heal)
 
     def _wait_phase(self, one: Injection, phase: float, *, first: bool) -> None:
         """Wait the phase; anew, where a request failed meanwhile and no fault is in yet."""
@@ -150,17 +160,32 @@ class ScenarioRun:
                 recorder.pump(one.settled, one.injected + expect.limits(one.run).give_up)
         self._watch_back()
 
+    def _watch_end(self, left: int) -> None:
+        """Watch what follows the heal of the ``left`` faults that nobody had healed before."""
+        recorder, watch = self._recorder, self.scenario.watch
+        if watch is None:
+            self._watch_back()
+        elif left:
+            recorder.wait_until(recorder.clock() + watch)
+
     def _watch_back(self) -> None:
         for _, one in self._live:
             if one.healed is not None:
                 limit = expect.limits_back(self._lab.spec, one.run)
                 self._recorder.pump(one.settled_back, one.healed + limit.give_up)
 
-    def _heal_all(self) -> None:
-        """Heal what is in, newest first. Raises AgentError."""
+    def _heal_all(self) -> int:
+        """Heal all that is in, newest first, and return how many faults that were.
+
+        What cannot be healed keeps nothing else from being healed; it is written down.
+        """
+        self._recorder.drop()
+        found = 0
         for _, one in reversed(self._live):
-            if one.injected is not None and one.healed is None:
-                one.heal()
+            if one.healed is None and one.ordered:
+                found += 1
+                self._try(one.heal)
+        return found
 
     def _recording(self) -> Run:
         recorder, spec = self._recorder, self._lab.spec

@@ -144,8 +144,8 @@ def parse_line(text: str, where: str = "agent") -> Event | None:
     Raises TimelineError for a line that is neither.
     """
     try:
-        line = json.loads(text)
-    except ValueError as error:
+        line = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise TimelineError(f"not JSON: {error}", where=where) from None
     if not isinstance(line, dict):
         raise TimelineError("not a JSON object", where=where)
@@ -170,7 +170,7 @@ def read(lines: Iterable[str], name: str = "timeline") -> tuple[dict[str, Any], 
     _, first = next(numbered, (1, ""))
     try:
         header = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise TimelineError(
@@ -190,6 +190,11 @@ def read(lines: Iterable[str], name: str = "timeline") -> tuple[dict[str, Any], 
         if text.strip() and (event := parse_line(text, f"{name}:{number}")):
             events.append(event)
     return run, events
+
+
+def _no_number(text: str) -> float:
+    # Python's json reads NaN, with which no two moments can be compared.
+    raise ValueError(f"{text} is no number")
 
 
 def _is(value: Any, types: type | tuple[type, ...]) -> bool:

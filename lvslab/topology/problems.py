@@ -30,10 +30,13 @@ MAX_PROBLEMS = 100
 
 
 class TopologyProblems(TopologyError):
-    """Everything that is wrong in one file (the first MAX_PROBLEMS), in the file's order."""
+    """Everything that is wrong in a file (the first MAX_PROBLEMS), in the file's order.
+
+    In several, one file after the other.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        found = sorted(set(problems))
+        found = sorted(set(problems), key=lambda problem: (problem.file, problem))
         self.problems: list[Problem] = list(islice(found, MAX_PROBLEMS))
         more = " or more, of which these are the first" if len(found) >= MAX_PROBLEMS else ""
         lines = [str(problem) for problem in self.problems]

@@ -233,7 +233,11 @@ class SimLink:
                     raise AgentError("its container died", where=node)
                 return {"t": t, "t_end": t}
             case "heal":
-                entries = world.journal.pop(node, [])
+                fault_id = params.get("fault_id")
+                left = world.journal.pop(node, [])
+                entries = [e for e in left[::-1] if fault_id in (None, e["fault_id"])]
+                if rest := [e for e in left if e not in entries]:
+                    world.journal[node] = rest
                 for entry in entries:
                     world.emit(
                         node, "fault.healed", fault=entry["fault"], id=entry["fault_id"], by="heal"

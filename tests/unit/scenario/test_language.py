@@ -127,7 +127,7 @@ def read(text: str) -> Sentence | SentenceError:
         return error
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.one_of(st.text(max_size=20), st.lists(WORDS, max_size=9).map(" ".join)))
 def test_any_text_is_a_sentence_or_an_error_with_its_place(text: str):
     found = read(text)
