@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,9 @@ class ExecStream:
         return int(code) if code is not None else 1
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; whoever waits in :meth:`recv` gets its end."""
+        with suppress(OSError):  # it has gone already
+            self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
 
 

@@ -24,6 +24,7 @@ from rich.markup import escape
 from benchmark import engine_phases, lab_phases
 from benchmark.figures import FailedError, Recorder
 from benchmark.harness import ROOT, Bench
+from benchmark.observing import observing
 from benchmark.output import machine, write
 from benchmark.overhead import overhead
 from lvslab.engine.embedded.manager import Manager
@@ -35,10 +36,11 @@ PHASES: dict[str, Callable[[Bench], None]] = {
     "first": lab_phases.first,
     "restored": lab_phases.restored,
     "overhead": overhead,
+    "observing": observing,
     "demo": lab_phases.demo,
     "checks": lab_phases.checks,
 }
-DEFAULT = ("engine", "first", "restored", "overhead", "demo", "checks")
+DEFAULT = ("engine", "first", "restored", "overhead", "observing", "demo", "checks")
 
 
 def main() -> None:

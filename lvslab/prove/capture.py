@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from lvslab.errors import LabError, LvslabError, NotReadyError
 from lvslab.execstream import STDOUT, Demux, ExecStream, start, until_stdin_ends
 from lvslab.lab.api import asking, in_parallel
 from lvslab.plan.build import REAL_SERVER_SYSCTLS
+from lvslab.plan.render import INTERFACE
 from lvslab.prove import frames, pcap
 from lvslab.prove.model import NodeState, Setting
 
@@ -51,7 +52,7 @@ class Recorded:
     results: tuple[Mapping[str, Any], ...]
 
 
-class _Capture:
+class Capture:
     """tcpdump in one node, read by a thread."""
 
     def __init__(self, node: Node, stream: ExecStream) -> None:
@@ -121,20 +122,20 @@ class _Capture:
 
 
 @contextmanager
-def _capturing(api: APIClient, nodes: list[Node], client_address: str) -> Iterator[list[_Capture]]:
+def capturing(api: APIClient, nodes: list[Node], client_address: str) -> Iterator[list[Capture]]:
     """Capture on all of these nodes within the with block."""
     wanted = f"arp or ip proto 4 or (tcp and host {client_address})"
-    argv = ["tcpdump", "-i", "eth0", "-U", "--immediate-mode", "-s", _SNAP, "-Z", "root"]
+    argv = ["tcpdump", "-i", INTERFACE, "-U", "--immediate-mode", "-s", _SNAP, "-Z", "root"]
     argv += ["-w", "-", wanted]
     opened: list[Any] = []
     lock = threading.Lock()
 
-    def begin(node: Node) -> _Capture:
+    def begin(node: Node) -> Capture:
         running = start(api, str(node.container.id), until_stdin_ends(argv), stdin=True)
         stream = running.__enter__()
         with lock:
             opened.append(running)
-        return _Capture(node, stream)
+        return Capture(node, stream)
 
     try:
         with asking("capturing"):
@@ -155,12 +156,10 @@ def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
     client = lab.clients[0] if lab.clients else None
     if client is None:
         raise LabError("the lab has no client: nothing can be asked", fix="give its topology one")
-    off = [n.name for n in lab.nodes.values() if n.state() != "running"]
-    if off:
-        raise LabError(
-            f"not running: {', '.join(off)}", fix="a proof needs every node: lvslab heal, lvslab up"
-        )
-    nodes = [*lab.directors, *lab.real_servers, client]
+    # A node that is off sends nothing: that no request comes to it is what the proof will say.
+    nodes = [n for n in (*lab.directors, *lab.real_servers, client) if n.state() == "running"]
+    if client not in nodes:
+        raise LabError("does not run", where=client.name, fix="lvslab up starts it again")
     own = str(next(c.address for c in spec.clients if c.name == client.name))
     first, last = (secrets.token_hex(6) for _ in range(2))
     macs = _macs(nodes)
@@ -176,7 +175,7 @@ def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
             seconds=ARP_SECONDS,
         )
 
-    with _capturing(lab.engine.client.api, nodes, own) as captures:
+    with capturing(lab.engine.client.api, nodes, own) as captures:
         begun = time.monotonic() + START_TIMEOUT
         for one in captures:
             one.until_listening(begun)
@@ -204,15 +203,22 @@ def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
         directors={d.name: str(d.address) for d in spec.directors},
         servers=_servers(spec, vs),
         macs=macs,
-        states=_states(lab),
+        states=_states(n for n in nodes if n.role == "real-server"),
         last_mark=last,
     )
     return Recorded(setting, {c.name: c.data for c in captures}, tuple(results))
 
 
 def _macs(nodes: list[Node]) -> dict[str, str]:
-    found = in_parallel(nodes, lambda node: node.link().request("ping", timeout=30.0)["macs"])
-    return {mac: node.name for node, macs in zip(nodes, found, strict=True) for mac in macs}
+    found = in_parallel(nodes, lambda node: node.link().request("ping", timeout=30.0).get("macs"))
+    macs = {}
+    for node, own in zip(nodes, found, strict=True):
+        if own is None:
+            raise LabError(
+                "its agent is that of an older lvslab", where=node.name, fix="lvslab up renews it"
+            )
+        macs.update(dict.fromkeys(own, node.name))
+    return macs
 
 
 def _servers(spec: TopologySpec, vs: VirtualServerSpec) -> dict[str, str]:
@@ -221,10 +227,10 @@ def _servers(spec: TopologySpec, vs: VirtualServerSpec) -> dict[str, str]:
     return {r.name: str(r.address) for r in spec.real_servers if r.name in names}
 
 
-def _states(lab: Lab) -> dict[str, NodeState]:
+def _states(servers: Iterable[Node]) -> dict[str, NodeState]:
     """Return what the real servers say of themselves; one that says nothing is left out."""
     found = {}
-    for node in lab.real_servers:
+    for node in servers:
         try:
             says = node.link().request("status", timeout=30.0)
         except (LabError, DockerException, RequestException):

@@ -108,6 +108,8 @@ def _text(event: Event) -> str | None:
     match event.kind:
         case "vrrp.advert" if d["priority"] == 0 and d["dir"] == "out":
             return "says goodbye: an advert of priority 0"
+        case "neigh" if d.get("was"):
+            return f"ARP entry: {d['address']} is at {d['mac']}, was at {d['was']}"
         case kind if kind in _QUIET:
             return None
         case "fault.injected":

@@ -27,6 +27,10 @@ from ..timeline.handmade import advert, as_events, event, vip
             "   +3.000 s  lvs2     gratuitous ARP: 1.2.3.4 is at 02:01",
         ),
         (
+            event(108.0, "client", "neigh", address="1.2.3.4", mac="02:02", state="S", was="02:01"),
+            "   +3.000 s  client   ARP entry: 1.2.3.4 is at 02:02, was at 02:01",
+        ),
+        (
             Event(104.98, "client", "client.lost", {"target": "v:80", "result": "timeout"}),
             "   -0.020 s  client   last good request to v:80 before the next one failed (timeout)",
         ),
@@ -52,6 +56,7 @@ def test_what_is_many_or_not_for_a_person_is_not_shown() -> None:
     for seen in (
         advert(105.0, "lvs1"),
         event(105.0, "rs1", "addr.add", interface="lo", address="172.20.1.100", vip=True),
+        event(105.0, "client", "neigh", address="1.2.3.4", mac="02:02", state="REACHABLE"),
         event(105.0, "lvs1", "novel.thing", x=1),
         *as_events(stories.served(count=1)),
     ):
