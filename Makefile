@@ -63,9 +63,15 @@ check: lint types unit ## lint, types and unit
 integration: ready ## Tests on a real engine
 	$(BIN)/pytest -rR --reruns 1 tests/integration
 
+.PHONY: examples
+# As a team would run its own, from their folder; starved machines as above.
+examples: ready ## The example tests of docs/examples, on a real engine
+	cd docs/examples && $(CURDIR)/$(BIN)/pytest -rR --reruns 1
+
 .PHONY: test
-test: ready ## Everything: set-up, check, integration
+test: ready ## Everything: set-up, check, examples, integration
 	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory examples
 	@$(MAKE) --no-print-directory integration
 
 ##@ More

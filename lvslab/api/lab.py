@@ -26,7 +26,6 @@ from lvslab.record import Choice
 from lvslab.scenario.judge import judge
 from lvslab.scenario.roles import nodes_of
 from lvslab.scenario.run import ScenarioRun
-from lvslab.scenario.seen import see
 from lvslab.scenario.setting import READY_TIMEOUT, made_with, make_ready
 from lvslab.scenario.single import history_of
 from lvslab.scenario.spec import DIRECTORS, SERVERS
@@ -195,7 +194,7 @@ class Lab:
         same, as soon as the outcome is settled. Without either it is left in: :meth:`heal`.
         ``rate`` in requests a second, ``deadline`` of each in seconds; ``seed`` decides the
         phase (random when None; recorded). ``again``: how often it is healed and done once more
-        while the recording cannot tell anything; never because of what it tells.
+        while the recording was disturbed, by a machine that is busy; never for what it tells.
 
         Raises FaultError, NotReadyError, AgentError.
         """
@@ -215,9 +214,9 @@ class Lab:
                     seed=seed,
                 )
             history = history_of(result, self.core.spec, made)
-            measured = Measured(history, see(history).faults[0])
+            measured = Played.of(history).fault()
             self._tell(measured)
-            if not measured.flaws or again <= 0:
+            if not measured.disturbed or again <= 0:
                 return measured
             again -= 1
             self.ready()

@@ -20,7 +20,7 @@ from lvslab.timeline.holders import Span
 from lvslab.timeline.outage import Disturbance, Outage
 from lvslab.timeline.reading import STEADY_BEFORE, flaws_of
 from lvslab.timeline.result import FaultResult, removal_times
-from lvslab.timeline.verdict import Outcome, takeover_after
+from lvslab.timeline.verdict import STALL, Outcome, takeover_after
 
 if TYPE_CHECKING:
     from lvslab.scenario.expectations.model import Check
@@ -49,11 +49,13 @@ class Output:
 class Measured:
     """One fault and what followed it, as ``lab.fail()`` returns it."""
 
-    def __init__(self, history: History, seen: SeenFault) -> None:
+    def __init__(self, history: History, seen: SeenFault, stalled: float = 0.0) -> None:
+        """``stalled``: by how many seconds the probe's own schedule was late at worst."""
         #: The recording: every event, and what was run on what.
         self.history = history
         #: The house's own reading of it, with all that this class does not show.
         self.details: FaultResult = seen.result
+        self._stalled = stalled
         self._directors = [d.name for d in history.scenario.topology.directors]
 
     @property
@@ -191,6 +193,11 @@ class Measured:
         return self._flaws(back=False)
 
     @property
+    def disturbed(self) -> bool:
+        """Whether it is better done again: it has flaws, or the machine stood still meanwhile."""
+        return bool(self.flaws) or self.verdict == "inconclusive" or self._stalled > STALL
+
+    @property
     def events(self) -> tuple[Event, ...]:
         """Everything that was recorded, by time (docs/agent.md, "Events")."""
         return self.details.events
@@ -225,6 +232,7 @@ class Measured:
             )
 
     def _must_be_whole(self, *, back: bool) -> None:
+        __tracebackhide__ = True  # in a test's report, the test's own line is what matters
         flaws = self._flaws(back=back)
         if flaws:
             raise NotMeasuredError(
@@ -288,7 +296,8 @@ class Played:
     @property
     def faults(self) -> dict[str, Measured]:
         """Each fault that was injected, by its name in the scenario, in their order."""
-        return {f.of.step: Measured(self.history, f) for f in self.details.seen.faults}
+        seen = self.details.seen
+        return {f.of.step: Measured(self.history, f, seen.stalled()) for f in seen.faults}
 
     def fault(self, name: str | None = None) -> Measured:
         """Return one fault, by its name in the scenario, or the first. Raises NotFoundError."""
