@@ -112,7 +112,7 @@ def lab(request: pytest.FixtureRequest, _lvslab_labs: Labs) -> Lab:
     """A lab as new, proven ready: restored for this test, or healed where that cannot be done."""
     topology = _topology_of(request)
     with _in_words():
-        return _lvslab_labs.for_test(topology)
+        return _lvslab_labs.for_test(topology, both="lab_session" in request.fixturenames)
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +130,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     labs = item.config.stash.get(_LABS, None)
     if labs is not None:
         with _in_words():
-            labs.begin(heal_session="lab_session" in getattr(item, "fixturenames", ()))
+            labs.begin(wants_session="lab_session" in getattr(item, "fixturenames", ()))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -68,6 +68,7 @@ class Lab:
         self.keep = keep
         self._choice, self._progress = choice, progress
         self._on_result = on_result
+        self._is_down = False
 
     @classmethod
     def up(
@@ -283,20 +284,24 @@ class Lab:
         """Put the lab back to how it was when it came up.
 
         On the embedded engine its saved state is restored, whatever was done to it since; on
-        another it is healed and proven ready. Raises EngineError, AgentError, NotReadyError.
+        another it is healed and proven ready. One that was torn down is brought up again.
+        Raises EngineError, AgentError, NotReadyError.
         """
-        if self.core.engine.kind != "embedded":
+        kind = self.core.engine.kind
+        if kind != "embedded" and not self._is_down:
             self.ready()
             return
-        self.down()
-        brought = _bring_up(self.topology, "embedded", self._progress)
-        self.core, self.how = brought.lab, brought.how
+        if not self._is_down:
+            self.down()
+        brought = _bring_up(self.topology, kind, self._progress)
+        self.core, self.how, self._is_down = brought.lab, brought.how, False
 
     def down(self) -> None:
         """Tear the lab down; it and all that belongs to it is gone then. Raises LabError."""
         kind = self.core.engine.kind
         self.close()
         lifecycle.tear_down(self.name, kind, progress=self._progress)
+        self._is_down = True
 
     def close(self) -> None:
         """Detach from the lab and leave it up."""

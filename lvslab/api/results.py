@@ -195,7 +195,10 @@ class Measured:
     @property
     def disturbed(self) -> bool:
         """Whether it is better done again: it has flaws, or the machine stood still meanwhile."""
-        return bool(self.flaws) or self.verdict == "inconclusive" or self._stalled > STALL
+        verdict = self.details.verdict
+        # One that measured nothing was watched too short: it would be again.
+        unclear = verdict.outcome == "inconclusive" and verdict.measured is not None
+        return bool(self.flaws) or unclear or self._stalled > STALL
 
     @property
     def events(self) -> tuple[Event, ...]:

@@ -22,7 +22,11 @@ _MOST = 16
 
 
 class Labs:
-    """Brings labs up when a test wants one, and tears them down when the run ends."""
+    """Brings labs up when a test wants one, and tears them down when the run ends.
+
+    One at a time, unless a test wants two: an emulated machine that idles costs the other one
+    its time, and two labs of one network do not fit onto one Docker engine.
+    """
 
     def __init__(
         self,
@@ -43,24 +47,27 @@ class Labs:
         self._locks = ExitStack()
         self._session: Lab | None = None
         self._test: Lab | None = None
+        #: The session's lab is down, for a test with another; the test that runs now has its own.
+        self._away = self._in_use = False
         #: What the test that runs now has measured.
         self._results: list[Result] = []
 
     # --- labs ---------------------------------------------------------------------------
 
-    def for_test(self, topology: Topology) -> Lab:
-        """Return a lab as new: restored, or healed and proven ready. Raises LvslabError."""
+    def for_test(self, topology: Topology, *, both: bool = False) -> Lab:
+        """Return a lab as new: restored, or healed and proven ready. Raises LvslabError.
+
+        ``both``: the test uses the session's lab, too.
+        """
+        self._in_use = True
         for lab in (self._session, self._test):
             if lab is not None and _is(lab, topology):
-                try:
-                    lab.reset()
-                except LvslabError:
-                    # Whatever is wrong with it: the next test gets another.
-                    self._drop(lab)
-                    raise
-                return lab
+                return self._renewed(lab)
         if self._test is not None:
             self._drop(self._test)
+        if self._session is not None and not both and not self._away:
+            self._session.down()
+            self._away = True
         self._test = self._up(topology)
         return self._test
 
@@ -68,21 +75,41 @@ class Labs:
         """Return the lab that lasts as long as the run. Raises LvslabError."""
         if self._session is None and self._test is not None and _is(self._test, topology):
             self._session, self._test = self._test, None
-            self._session.reset()
+            return self._renewed(self._session)
         if self._session is None:
+            if self._test is not None and not self._in_use:
+                self._drop(self._test)
             self._session = self._up(topology)
         return self._session
 
-    def begin(self, *, heal_session: bool) -> None:
-        """Begin a test: nothing was measured yet. Raises AgentError, NotReadyError."""
+    def begin(self, *, wants_session: bool) -> None:
+        """Begin a test: nothing was measured yet. Raises LvslabError."""
         self._results.clear()
-        if heal_session and self._session is not None:
+        self._in_use = False
+        if not wants_session or self._session is None:
+            return
+        if self._test is not None:
+            self._drop(self._test)
+        if self._away:
+            self._renewed(self._session)
+        else:
             self._session.ready()
+
+    def _renewed(self, lab: Lab) -> Lab:
+        try:
+            lab.reset()
+        except LvslabError:
+            # Whatever is wrong with it: the next test gets another.
+            self._drop(lab)
+            raise
+        if lab is self._session:
+            self._away = False
+        return lab
 
     def close(self) -> list[str]:
         """Tear all down, and return the names of those that are left up. Raises LvslabError."""
         left = []
-        for lab in (self._session, self._test):
+        for lab in (None if self._away else self._session, self._test):
             if lab is not None and self._keep:
                 lab.close()
                 left.append(lab.name)
@@ -107,7 +134,7 @@ class Labs:
 
     def _drop(self, lab: Lab) -> None:
         if lab is self._session:
-            self._session = None
+            self._session, self._away = None, False
         if lab is self._test:
             self._test = None
         lab.down()

@@ -144,17 +144,32 @@ def test_the_marker_changes_what_one_test_is_played_on(
         @pytest.mark.lvslab_topology(changes={"vrrp_instances": {"VI_1": {"vrid": 8}}})
         def test_c(lab, lab_session):
             assert lab is not lab_session
+
+        @pytest.mark.lvslab_topology(changes={"vrrp_instances": {"VI_1": {"vrid": 9}}})
+        def test_d(lab):
+            assert lab.topology.spec.vrrp_instances[0].vrid == 9
+
+        def test_e(lab_session):
+            assert lab_session.topology.spec.vrrp_instances[0].vrid == 51
         """
     )
-    pytester.runpytest_inprocess("--strict-markers").assert_outcomes(passed=3)
+    pytester.runpytest_inprocess("--strict-markers").assert_outcomes(passed=5)
     assert stub.calls == [
         "up pytest lvs-dr-fast auto",
-        "up pytest-2 lvs-dr auto",
-        "reset pytest-2",
-        "ready pytest-2",
+        # test_b: the session's own serves as this test's, too.
         "down pytest",
         "up pytest lvs-dr auto",
+        "reset pytest",
+        # test_c: two at once, because it wants two.
+        "ready pytest",
+        "up pytest-2 lvs-dr auto",
+        # test_d: the session's is away meanwhile.
         "down pytest-2",
+        "down pytest",
+        "up pytest-2 lvs-dr auto",
+        # test_e: and is back as it was.
+        "down pytest-2",
+        "reset pytest",
         "down pytest",
     ]
 
