@@ -65,6 +65,11 @@ check: lint types unit ## lint, types and unit
 integration: ready ## Tests on a real engine
 	$(BIN)/pytest -rR --reruns 1 tests/integration
 
+.PHONY: examples
+# As a team would run its own, from their folder; starved machines as above.
+examples: ready ## The example tests of docs/examples, on a real engine
+	cd docs/examples && $(CURDIR)/$(BIN)/pytest -rR --reruns 1
+
 # With root and packages of their own; elsewhere they are skipped. Not part of `test`: they hold
 # keepalived's timers on this very kernel against the clock, which busy cores fail.
 .PHONY: netns
@@ -76,8 +81,9 @@ netns-deps:
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-deps.sh netns
 
 .PHONY: test
-test: ready netns-deps ## Everything: set-up, check, integration
+test: ready netns-deps ## Everything: set-up, check, examples, integration
 	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory examples
 	@$(MAKE) --no-print-directory integration
 
 ##@ More

@@ -73,6 +73,15 @@ class NotFoundError(LvslabError):
     exit_code = 6
 
 
+class NotMeasuredError(LvslabError):
+    """A figure was asked for that the recording does not have, or that it cannot be relied on for.
+
+    Ends with 2, as a scenario whose recording cannot tell does.
+    """
+
+    exit_code = 2
+
+
 class CancelledError(LvslabError):
     """The user pressed Ctrl-C (or the process got SIGTERM) and what was begun was undone."""
 
