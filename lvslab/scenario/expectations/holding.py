@@ -22,16 +22,27 @@ from lvslab.topology.spec import TopologySpec
 
 def _new_holder(sentence: Sentence, seen: Seen) -> Check:
     fault = seen.fault(sentence.of)
+    until = fault.result.heal_t if fault is not None else None
+    return _holder_at(sentence, seen, until or seen.recording.recorded_until)
+
+
+def _final_holder(sentence: Sentence, seen: Seen) -> Check:
+    return _holder_at(sentence, seen, seen.recording.recorded_until)
+
+
+def _holder_at(sentence: Sentence, seen: Seen, at: float) -> Check:
+    """Judge who has, at a moment, the VIPs that the broken director had before the fault."""
+    fault = seen.fault(sentence.of)
     if fault is None:
         return inconclusive(sentence, "the fault was not seen being injected")
     assert isinstance(sentence.value, Word)
     wanted = sentence.value.text
     spec, held = seen.spec, fault.of.held
     name = {ACTIVE: active(spec, held), BACKUP: backup(spec, held)}.get(wanted, wanted)
-    at = fault.result.heal_t or seen.recording.recorded_until
     mine = fault.of.held.get(fault.run.node, ())
     vips = list(mine) or [str(v) for v in spec.vips]
-    now = {vip: _at(fault.result.holders.get(vip, ()), at) for vip in vips}
+    found = seen.holders()
+    now = {vip: _at(found.get(vip, ()), at) for vip in vips}
     told = "; ".join(f"{vip} on {' and '.join(who) or 'nobody'}" for vip, who in now.items())
     good = all(name in who for who in now.values())
     said = name if name == wanted else f"{name} ({wanted})"
@@ -129,6 +140,15 @@ EXPECTATIONS = (
         ("==",),
         ("word",),
         _new_holder,
+        _check_holder,
+        of="fault",
+    ),
+    Expectation(
+        "final_holder",
+        "the director that has the VIP at the end, when all has been healed and has settled",
+        ("==",),
+        ("word",),
+        _final_holder,
         _check_holder,
         of="fault",
     ),
