@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lvslab.scenario.expectations.model import (
     Check,
@@ -18,6 +19,13 @@ from lvslab.scenario.spec import ACTIVE, BACKUP, Step
 from lvslab.timeline.holders import Span, holders
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.spec import TopologySpec
+
+
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "==": operator.eq,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
 
 
 def _new_holder(sentence: Sentence, seen: Seen) -> Check:
@@ -90,6 +98,27 @@ def _holders(sentence: Sentence, seen: Seen) -> Check:
     )
 
 
+def _takeovers(sentence: Sentence, seen: Seen) -> Check:
+    assert isinstance(sentence.value, Quantity)
+    assert sentence.operator is not None
+    since, until = seen.window(sentence)
+    taken: dict[str, list[str]] = {str(vip): [] for vip in seen.spec.vips}
+    for vip, spans in seen.holders().items():
+        before: frozenset[str] = frozenset()
+        for span in spans:
+            new = frozenset(span.holders) - before
+            if since <= span.start < until:
+                taken[vip] += [f"{node} {span.start - seen.begin:+.3f} s" for node in sorted(new)]
+            before = frozenset(span.holders)
+    # Those of an instance move together.
+    vip, most = max(taken.items(), key=lambda one: len(one[1]))
+    count = len(most)
+    good = _COMPARE[sentence.operator](count, sentence.value.value)
+    told = f"{count} of {vip}" + (f": {', '.join(most[:5])}" if most else "")
+    said = f"{sentence.operator} {sentence.value}"
+    return Check(sentence.text, "pass" if good else "fail", told, said, measured=float(count))
+
+
 def _limit(sentence: Sentence, seen: Seen) -> float | None:
     if isinstance(sentence.limit, Quantity):
         return sentence.limit.value
@@ -151,6 +180,14 @@ EXPECTATIONS = (
         _final_holder,
         _check_holder,
         of="fault",
+    ),
+    Expectation(
+        "takeovers",
+        "how often a director got a VIP that it did not have, the way back included",
+        ("==", "<=", ">="),
+        ("",),
+        _takeovers,
+        window=True,
     ),
     Expectation(
         "holders",

@@ -199,3 +199,25 @@ def test_the_final_holder_is_that_of_the_end_and_not_of_the_heal():
         "final_holder == lvs1": "pass",
     }
     assert outcome(story, "final_holder == backup_director") == "fail"
+
+
+def test_takeovers_are_counted_there_and_back():
+    run, events = taken_over(3.0, until=120.0)
+    back = [
+        healed(112.0, "lvs1", "link-down"),
+        vip(115.0, "lvs1", added=True),
+        vip(115.1, "lvs2", added=False),
+    ]
+    story = (run, sorted([*events, *back], key=lambda e: e.t))
+    table = {
+        "takeovers == 2": "pass",
+        "takeovers == 1": "fail",
+        "takeovers == 1 from 0s to 6s": "pass",
+        "takeovers == 0 from 4s to 6s": "pass",
+        "takeovers >= 3": "fail",
+    }
+    assert outcomes(story, table) == table
+
+
+def test_what_nobody_takes_is_no_takeover():
+    assert outcome(taken_over(30.0, until=110.0), "takeovers == 0") == "pass"
