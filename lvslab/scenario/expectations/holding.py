@@ -20,7 +20,6 @@ from lvslab.timeline.holders import Span, holders
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.spec import TopologySpec
 
-
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "<=": operator.le,
