@@ -19,8 +19,9 @@ _AFTER, _GIVE_UP_AFTER = 1.0, 15.0
 #: What a bound's name means for what is measured; any other is an outage.
 _QUANTITY: Mapping[str, Quantity] = {"degraded": "removal", "takeover": "takeover"}
 
-# Schedulers that send some requests of one client to every real server.
-_SPREADING = frozenset({"rr", "wrr", "lc", "wlc", "sed", "nq"})
+# Schedulers that send some requests of one client to every real server. sed and nq look at open
+# connections alone: where each ends before the next begins, one real server gets them all.
+_SPREADING = frozenset({"rr", "wrr", "lc", "wlc"})
 
 
 @dataclass(frozen=True, slots=True)

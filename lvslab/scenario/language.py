@@ -122,7 +122,9 @@ class _Parser:
         self._next = 0
 
     def sentence(self) -> Sentence:
-        kind, subject, column = self._take("what is expected, such as 'outage'")
+        if not self._tokens:
+            raise SentenceError("there is nothing in it", "such as 'outage within auto'")
+        kind, subject, column = self._take("a subject")
         if kind != "word":
             raise SentenceError(f"{subject!r} is where a word such as 'outage' belongs", "", column)
         of = self._name() if subject.endswith("_of") or self._skip("of") else None

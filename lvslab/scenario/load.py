@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -65,7 +65,7 @@ def load(
     except ValidationError as error:
         raise TopologyProblems(explain(error, document, KIND)) from error
     spec = _topology(model, document, path, topology, lab)
-    reader = _Reader(model, document, spec)
+    reader = _Reader(model, document, spec, text)
     steps = tuple(reader.step(i, fault) for i, fault in enumerate(model.faults))
     reader.names(steps)
     expect = tuple(s for i, t in enumerate(model.expect) if (s := reader.sentence(i, t, steps)))
@@ -115,14 +115,15 @@ class _Reader:
     model: ScenarioModel
     document: Document
     topology: TopologySpec
-    problems: list[Problem]
+    #: The file as it was written.
+    source: str
+    problems: list[Problem] = field(default_factory=list)
 
-    def __init__(self, model: ScenarioModel, document: Document, topology: TopologySpec) -> None:
-        self.model, self.document, self.topology = model, document, topology
-        self.problems = []
-
-    def _bad(self, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
-        self.problems.append(self.document.problem(path, message, hint))
+    def _bad(
+        self, path: tuple[str | int, ...], message: str, hint: str = "", *, within: int = 0
+    ) -> None:
+        problem = self.document.problem(path, message, hint)
+        self.problems.append(replace(problem, column=problem.column + within))
 
     def step(self, index: int, model: FaultModel) -> Step:
         """Return a fault of the schedule; whether it makes sense is checked."""
@@ -188,9 +189,18 @@ class _Reader:
             sentence = parse(text)
             expectations.check(sentence, self.topology, steps)
         except SentenceError as error:
-            self._bad(path, f"{shown(text, 60)}: {error.message}", error.hint)
+            within = self._within(path, text, error.column)
+            self._bad(path, f"{shown(text, 60)}: {error.message}", error.hint, within=within)
             return None
         except LvslabError as error:
             self._bad(path, f"{shown(text, 60)}: {error.what}", error.fix or "")
             return None
         return sentence
+
+    def _within(self, path: tuple[str | int, ...], text: str, column: int) -> int:
+        """Return how far into a value a character of its text is; 0 where that cannot be told."""
+        line, start = self.document.at(path)
+        rest = self.source.splitlines()[line - 1][start - 1 :]
+        # A quoted value is found behind its quote, as long as nothing in it is escaped.
+        found = next((i for i in (0, 1) if column and rest[i:].startswith(text)), None)
+        return 0 if found is None else found + column

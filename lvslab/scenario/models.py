@@ -16,12 +16,25 @@ from lvslab.topology.values import Line, Name, Raw, bad
 
 
 def _duration(value: Any) -> Any:
-    if isinstance(value, str):
-        seconds = durations.parse(value)
-        if seconds is None:
-            raise bad(f"{shown(value)} is not a duration", "write 500ms, 10s or 2m")
-        return seconds
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, float):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    seconds = durations.parse(value) if isinstance(value, str) else None
+    if seconds is None:
+        raise bad(f"{shown(value)} is not a duration", "write 500ms, 10s or 2m")
+    return seconds
+
+
+def _watch(value: Any) -> Any:
+    return value if value == "auto" else _duration(value)
+
+
+def _phase(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value != "random" and not (number and 0 <= value < 1):
+        raise bad(f"{shown(value)} is no phase", "a number from 0 to below 1, or random")
+    return float(value) if number else value
 
 
 #: From nothing on, and from a hundredth of a second on: up to an hour.
@@ -70,7 +83,10 @@ class FaultModel(Model):
     every_real_server. Default: active_director, or any_real_server for what breaks those."""
     at: FromZero = 0.0
     """When, after the steady state was reached."""
-    phase: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] | Literal["random"] = "random"
+    phase: Annotated[
+        Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] | Literal["random"],
+        BeforeValidator(_phase),
+    ] = "random"
     """Where in the interval that decides its detection (the advert interval, or delay_loop) it
     falls, from 0 to 1. At random, so that repeats do not all read alike."""
     for_: Annotated[Duration | None, Field(alias="for")] = None
@@ -100,7 +116,10 @@ class ScenarioModel(Model):
     """What the client asks meanwhile."""
     faults: Annotated[list[FaultModel], Field(default_factory=list)]
     """What is done to it."""
-    watch: Duration | Literal["auto"] = "auto"
+    watch: Annotated[
+        Annotated[float, Field(ge=0.01, le=3600.0, allow_inf_nan=False)] | Literal["auto"],
+        BeforeValidator(_watch, json_schema_input_type=str | float | Literal["auto"]),
+    ] = "auto"
     """How long to watch after the last fault or heal. Default: until all has settled."""
     expect: Annotated[list[str], Field(min_length=1)]
     """What must hold, a sentence each: docs/scenarios.md has all of them."""

@@ -99,8 +99,10 @@ def _cause(
     addresses: Mapping[str, str],
     interval: float,
 ) -> tuple[Cause | None, str]:
-    # One that has gone silent still had its last say within an interval before the split.
-    inside = [e for e in adverts if start + interval < e.t < end and e.data["priority"] > 0]
+    # One that has gone silent still had its last say within an interval before the split. What
+    # ends a split (a thaw, a heal) lets both speak, and agree, for a moment before its end.
+    until = min(end, max(end - interval - HANDOVER, start + 2.5 * interval))
+    inside = [e for e in adverts if start + interval < e.t < until and e.data["priority"] > 0]
     sent = {n: _sent(inside, n, vip, addresses.get(n, "")) for n in nodes}
     quiet = [n for n in nodes if sent[n] is None]
     if len(quiet) == len(nodes):

@@ -223,22 +223,12 @@ def _sorry(
     sorry = server.sorry_server
     if sorry is None:
         return None
-    place = (*path, "sorry_server")
+    # Where a name stands for it, this is the place of the name.
+    place = (*path, "sorry_server", "server")
     name = sorry.server
-    place = (*place, "server") if isinstance(_value(context, place), dict) else place
     if name in (server.real_servers or ()):
         context.bad(place, f"'{name}' is in the pool: a sorry server stands outside it")
     nodes = context.model.real_servers
     if not context.reference(name, nodes, "real server", place, key=False):
         return None
     return SorryServer(name, addresses[name], server.port, sorry.inhibit)
-
-
-def _value(context: Context, path: Path) -> object:
-    node = context.document.root
-    for step in path:
-        if isinstance(node.value, list) and isinstance(step, int):
-            node = node.value[step]
-        elif isinstance(node.value, dict):
-            node = node.value[str(step)]
-    return node.value

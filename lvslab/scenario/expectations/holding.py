@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lvslab.scenario.expectations.model import (
     Check,
@@ -19,8 +20,25 @@ from lvslab.timeline.holders import Span, holders
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.spec import TopologySpec
 
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "==": operator.eq,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+
 
 def _new_holder(sentence: Sentence, seen: Seen) -> Check:
+    fault = seen.fault(sentence.of)
+    until = fault.result.heal_t if fault is not None else None
+    return _holder_at(sentence, seen, until or seen.recording.recorded_until)
+
+
+def _final_holder(sentence: Sentence, seen: Seen) -> Check:
+    return _holder_at(sentence, seen, seen.recording.recorded_until)
+
+
+def _holder_at(sentence: Sentence, seen: Seen, at: float) -> Check:
+    """Judge who has, at a moment, the VIPs that the broken director had before the fault."""
     fault = seen.fault(sentence.of)
     if fault is None:
         return inconclusive(sentence, "the fault was not seen being injected")
@@ -28,10 +46,10 @@ def _new_holder(sentence: Sentence, seen: Seen) -> Check:
     wanted = sentence.value.text
     spec, held = seen.spec, fault.of.held
     name = {ACTIVE: active(spec, held), BACKUP: backup(spec, held)}.get(wanted, wanted)
-    at = fault.result.heal_t or seen.recording.recorded_until
     mine = fault.of.held.get(fault.run.node, ())
     vips = list(mine) or [str(v) for v in spec.vips]
-    now = {vip: _at(fault.result.holders.get(vip, ()), at) for vip in vips}
+    found = seen.holders()
+    now = {vip: _at(found.get(vip, ()), at) for vip in vips}
     told = "; ".join(f"{vip} on {' and '.join(who) or 'nobody'}" for vip, who in now.items())
     good = all(name in who for who in now.values())
     said = name if name == wanted else f"{name} ({wanted})"
@@ -77,6 +95,27 @@ def _holders(sentence: Sentence, seen: Seen) -> Check:
         measured=sum(s.seconds for _, s in wrong),
         unit="s",
     )
+
+
+def _takeovers(sentence: Sentence, seen: Seen) -> Check:
+    assert isinstance(sentence.value, Quantity)
+    assert sentence.operator is not None
+    since, until = seen.window(sentence)
+    taken: dict[str, list[str]] = {str(vip): [] for vip in seen.spec.vips}
+    for vip, spans in seen.holders().items():
+        before: frozenset[str] = frozenset()
+        for span in spans:
+            new = frozenset(span.holders) - before
+            if since <= span.start < until:
+                taken[vip] += [f"{node} {span.start - seen.begin:+.3f} s" for node in sorted(new)]
+            before = frozenset(span.holders)
+    # Those of an instance move together.
+    vip, most = max(taken.items(), key=lambda one: len(one[1]))
+    count = len(most)
+    good = _COMPARE[sentence.operator](count, sentence.value.value)
+    told = f"{count} of {vip}" + (f": {', '.join(most[:5])}" if most else "")
+    said = f"{sentence.operator} {sentence.value}"
+    return Check(sentence.text, "pass" if good else "fail", told, said, measured=float(count))
 
 
 def _limit(sentence: Sentence, seen: Seen) -> float | None:
@@ -131,6 +170,23 @@ EXPECTATIONS = (
         _new_holder,
         _check_holder,
         of="fault",
+    ),
+    Expectation(
+        "final_holder",
+        "the director that has the VIP at the end, when all has been healed and has settled",
+        ("==",),
+        ("word",),
+        _final_holder,
+        _check_holder,
+        of="fault",
+    ),
+    Expectation(
+        "takeovers",
+        "how often a director got a VIP that it did not have, the way back included",
+        ("==", "<=", ">="),
+        ("",),
+        _takeovers,
+        window=True,
     ),
     Expectation(
         "holders",

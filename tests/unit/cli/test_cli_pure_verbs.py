@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from lvslab import topology
+from lvslab.scenario.schema import text as scenario_schema_text
 from lvslab.topology.schema import text as schema_text
 
 
@@ -125,6 +126,7 @@ def test_every_shipped_topology_has_a_plan(runner: CliRunner, app: typer.Typer) 
 
 def test_schema_is_the_committed_text(runner: CliRunner, app: typer.Typer) -> None:
     assert runner.invoke(app, ["schema"]).stdout == schema_text()
+    assert runner.invoke(app, ["schema", "--scenario"]).stdout == scenario_schema_text()
 
 
 def test_pure_verbs_load_no_docker_and_start_fast_enough_to_complete() -> None:

@@ -184,3 +184,40 @@ def test_without_a_fault_who_holds_it_is_watched_all_the_same():
     assert outcome(quiet(), "holders == 1", **more) == "pass"
     assert outcome(quiet(), "holders == 2", **more) == "fail"
     assert outcome(quiet(), "no_split", **more) == "pass"
+
+
+def test_the_final_holder_is_that_of_the_end_and_not_of_the_heal():
+    run, events = taken_over(3.0, until=120.0)
+    back = [
+        healed(112.0, "lvs1", "link-down"),
+        vip(115.0, "lvs2", added=False),
+        vip(115.001, "lvs1", added=True),
+    ]
+    story = (run, sorted([*events, *back], key=lambda e: e.t))
+    assert outcomes(story, {"new_holder == lvs2": "pass", "final_holder == lvs1": "pass"}) == {
+        "new_holder == lvs2": "pass",
+        "final_holder == lvs1": "pass",
+    }
+    assert outcome(story, "final_holder == backup_director") == "fail"
+
+
+def test_takeovers_are_counted_there_and_back():
+    run, events = taken_over(3.0, until=120.0)
+    back = [
+        healed(112.0, "lvs1", "link-down"),
+        vip(115.0, "lvs1", added=True),
+        vip(115.1, "lvs2", added=False),
+    ]
+    story = (run, sorted([*events, *back], key=lambda e: e.t))
+    table = {
+        "takeovers == 2": "pass",
+        "takeovers == 1": "fail",
+        "takeovers == 1 from 0s to 6s": "pass",
+        "takeovers == 0 from 4s to 6s": "pass",
+        "takeovers >= 3": "fail",
+    }
+    assert outcomes(story, table) == table
+
+
+def test_what_nobody_takes_is_no_takeover():
+    assert outcome(taken_over(30.0, until=110.0), "takeovers == 0") == "pass"

@@ -87,6 +87,13 @@ def test_one_that_says_nothing_any_more_is_dead_or_frozen():
     assert (found.cause, found.why.split(" sends")[0]) == ("silent", "lvs1")
 
 
+def test_what_is_said_while_a_split_ends_is_not_its_cause():
+    """lvs1 thaws at 19, and both speak until lvs2 has given way."""
+    thawed = [e for e in wire({"lvs1": {}}) if e.t >= 19]
+    events = wire({"lvs1": None, "lvs2": {"priority": 50}})
+    assert split(sorted([*events, *thawed], key=lambda e: e.t)).cause == "silent"
+
+
 @pytest.mark.parametrize(
     ("lost", "said"),
     [
