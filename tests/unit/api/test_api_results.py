@@ -66,7 +66,10 @@ def test_a_recording_with_holes_tells_nothing_instead_of_passing(tmp_path: Path)
     lost = Event(seen.details.fault_t, "client", "dropped", {"count": 7})
     path = seen.save(tmp_path / "whole.jsonl")
     torn = tmp_path / "torn.jsonl"
-    torn.write_text(path.read_text() + json.dumps(lost.to_json()) + "\n")
+    header, *events = path.read_text().splitlines()
+    whole = json.loads(header)
+    whole["run"]["count"] += 1
+    torn.write_text("\n".join([json.dumps(whole), *events, json.dumps(lost.to_json())]) + "\n")
     again = Scenario.history(torn).fault()
     for figure in ("outage", "degraded", "detect", "failed"):
         with pytest.raises(NotMeasuredError, match="client could not deliver 7 events"):
