@@ -2,6 +2,7 @@
 # Makes sure that the Debian packages lvslab needs are installed. This is the one list of them.
 #
 #   debian-deps.sh python   python3 with venv, if this machine's python3 cannot make one
+#   debian-deps.sh browser  what opens the HTML report in a test
 #   debian-deps.sh engine   what builds and runs the embedded engine
 #
 # As root it installs what is missing, without questions; as anyone else it prints the command
@@ -19,6 +20,8 @@ missing() {
     done
 }
 
+BROWSER="chromium chromium-driver"
+
 case "${1:-}" in
 python)
     # A python3 from elsewhere is as good: ask it, not dpkg.
@@ -26,8 +29,10 @@ python)
     wanted="python3 python3-venv" ;;
 engine)
     wanted=$ENGINE ;;
+browser)
+    wanted=$BROWSER ;;
 *)
-    echo "usage: $0 python|engine" >&2
+    echo "usage: $0 python|engine|browser" >&2
     exit 2 ;;
 esac
 
