@@ -2,6 +2,7 @@
 # Makes sure that the Debian packages lvslab needs are installed. This is the one list of them.
 #
 #   debian-deps.sh python   python3 with venv, if this machine's python3 cannot make one
+#   debian-deps.sh browser  what opens the HTML report in a test
 #   debian-deps.sh engine   what builds and runs the embedded engine
 #   debian-deps.sh netns    what the tests run on this very kernel: keepalived and httpd themselves
 #
@@ -16,6 +17,8 @@ ENGINE="mmdebstrap openssh-client uidmap util-linux debian-archive-keyring ca-ce
 # Of these keepalived is a service; it is kept from starting here (below), and has no configuration
 # with which it would start at the next boot.
 NETNS="keepalived apache2-bin iproute2 nftables util-linux"
+
+BROWSER="chromium chromium-driver"
 
 missing() {
     for package in "$@"; do
@@ -33,8 +36,10 @@ engine)
     wanted=$ENGINE ;;
 netns)
     wanted=$NETNS ;;
+browser)
+    wanted=$BROWSER ;;
 *)
-    echo "usage: $0 python|engine|netns" >&2
+    echo "usage: $0 python|engine|netns|browser" >&2
     exit 2 ;;
 esac
 

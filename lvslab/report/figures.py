@@ -77,7 +77,14 @@ def run(seen: Seen) -> Figure:
         "bargap": 0.15,
         "hovermode": "closest",
         "showlegend": True,
-        "legend": {"orientation": "h", "yref": "container", "y": 1.0, "yanchor": "top", "x": 0},
+        "legend": {
+            "orientation": "h",
+            "yref": "container",
+            "y": 1.0,
+            "yanchor": "top",
+            "x": 0,
+            "traceorder": "normal",
+        },
         "margin": {"l": 8, "r": 12, "t": 84, "b": 44},
         "uniformtext": {"minsize": 9, "mode": "hide"},
         "xaxis": {

@@ -98,8 +98,8 @@ def tables(seen: Seen) -> list[Stretch]:
     """Return each director's IPVS rows: in the table (with its weight, where told) or not.
 
     From the kernel's table where the agent polled it (``ipvs.table``, ``ipvs``), else from what
-    keepalived told (``lvs.rs``). Before the first change a row is what it changed from; one that
-    nothing was told of was in the table, or the steady state would not have been reached.
+    keepalived told (``lvs.rs``): there a row is before its first change what it changed from, and
+    one that nothing was told of was in the table, or there would have been no steady state.
     """
     found = []
     polled = {e.node for e in seen.events if e.kind in ("ipvs", "ipvs.table")}
@@ -112,10 +112,9 @@ def tables(seen: Seen) -> list[Stretch]:
                 key = (str(server.vip), server.port, str(member.address), member.port)
                 mine = [e for e in seen.events if e.node == director.name]
                 if director.name in polled:
-                    first, changes = _polled(mine, key, seen.begin)
+                    found += _stretches(seen, row, None, _polled(mine, key, seen.begin))
                 else:
-                    first, changes = _told(mine, key, seen.begin)
-                found += _stretches(seen, row, first, changes)
+                    found += _stretches(seen, row, *_told(mine, key, seen.begin))
     return found
 
 
@@ -164,8 +163,7 @@ def _told(
 
 def _polled(
     events: Iterable[Event], key: tuple[str, int, str, int], begin: float
-) -> tuple[str | None, list[tuple[float, str]]]:
-    first: str | None = None
+) -> list[tuple[float, str]]:
     changes: list[tuple[float, str]] = []
     for event in events:
         if event.kind == "ipvs.table":
@@ -174,10 +172,8 @@ def _polled(
             state = _weight(None if event.data.get("change") == "removed" else event.data)
         else:
             continue
-        if first is None and event.kind == "ipvs.table":
-            first = state
         changes.append((event.t - begin, state))
-    return first, changes
+    return changes
 
 
 def _names(data: Mapping[str, Any], key: tuple[str, int, str, int]) -> bool:

@@ -30,7 +30,6 @@
     layout.font = { family: getComputedStyle(document.body).fontFamily, color: colour("ink"), size: narrow ? 11 : 12 };
     layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
     layout.hoverlabel = { bgcolor: colour("paper"), bordercolor: colour("ink"), font: { color: colour("ink") } };
-    layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("soft"), activecolor: colour("ink") };
     // A finger that scrolls the page must not be caught by the plot: the buttons zoom.
     layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
     for (const key of Object.keys(layout)) {
@@ -40,14 +39,14 @@
     if (narrow && plot.classList.contains("lanes")) {
       // The legend takes several rows there.
       layout.legend = { ...layout.legend, entrywidth: 110 };
-      layout.height += 90;
-      layout.margin.t += 90;
+      layout.height += 130;
+      layout.margin.t += 130;
     }
     for (const child of plot.querySelectorAll("script")) child.remove();
     drawn.add(plot);
     Plotly.react(plot, data, layout, {
-      responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover",
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+      responsive: true, displaylogo: false, // The page's own buttons can be reached by keyboard, and hide no legend.
+      displayModeBar: false,
     });
   };
 
