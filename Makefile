@@ -80,9 +80,20 @@ netns: setup netns-deps ## Tests of the agent with real keepalived in network na
 netns-deps:
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-deps.sh netns
 
+# One that cannot tell, because the machine stood still, is run again.
+.PHONY: ci-scenarios
+ci-scenarios: ready ## The scenarios with the tag ci, on a real engine
+	$(BIN)/lvslab --engine embedded test --tag ci --again 2 --report scenario-report
+
+.PHONY: browser
+browser: setup ## The report in a real browser (Debian's chromium)
+	@scripts/debian-deps.sh browser
+	$(BIN)/pytest -q tests/browser
+
 .PHONY: test
-test: ready netns-deps ## Everything: set-up, check, examples, integration
+test: ready netns-deps ## Everything: set-up, check, scenarios, examples, integration
 	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory ci-scenarios
 	@$(MAKE) --no-print-directory examples
 	@$(MAKE) --no-print-directory integration
 

@@ -188,21 +188,9 @@ class ScenarioRun:
         return found
 
     def _recording(self) -> Run:
-        recorder, spec = self._recorder, self._lab.spec
-        return Run(
-            lab=spec.name,
-            node="",
-            role="client",
-            fault="",
-            fault_id="",
-            client=recorder.client,
-            rate=recorder.rate,
-            deadline=recorder.deadline,
-            targets=recorder.targets,
-            vips=tuple(str(v) for v in spec.vips),
-            servers={str(r.address): r.name for r in spec.real_servers},
-            address="",
-            seed=self._seed,
+        recorder = self._recorder
+        return replace(
+            _unrecorded(self.scenario, self._seed),
             recorded_from=recorder.recorded_from,
             recorded_until=recorder.now,
             flaws=tuple(recorder.flaws),
@@ -215,6 +203,41 @@ def _bare(run: Run) -> Run:
     return replace(run, promise=None, promise_takeover=None, promise_back=None)
 
 
+def _unrecorded(scenario: ScenarioSpec, seed: int) -> Run:
+    """Return the description of a recording, before there is one."""
+    spec = scenario.topology
+    return Run(
+        lab=spec.name,
+        node="",
+        role="client",
+        fault="",
+        fault_id="",
+        client=spec.clients[0].name,
+        rate=scenario.load.rate,
+        deadline=scenario.load.deadline,
+        targets=expect.targets(spec),
+        vips=tuple(str(v) for v in spec.vips),
+        servers={str(r.address): r.name for r in spec.real_servers},
+        address="",
+        seed=seed,
+    )
+
+
 def play(lab: Lab, scenario: ScenarioSpec, **more: object) -> History:
     """Play a scenario once; see :class:`ScenarioRun` for what else can be said."""
     return ScenarioRun(lab, scenario, **more).play()  # type: ignore[arg-type]
+
+
+def nothing(scenario: ScenarioSpec, *, seed: int, index: int, why: str) -> History:
+    """Return the history of a run that could not even begin: no lab could be had."""
+    return History(
+        scenario=scenario,
+        recording=_unrecorded(scenario, seed),
+        faults=(),
+        events=(),
+        zero=0.0,
+        seed=seed,
+        index=index,
+        ending="aborted",
+        why=why,
+    )

@@ -15,12 +15,20 @@ import typer
 
 from lvslab.cli import complete
 from lvslab.cli.labs import opened
+from lvslab.cli.output import to_json
 from lvslab.cli.session import Session
 from lvslab.cli.topologies import Chosen
 from lvslab.cli.verb import FAULTS, verb
 from lvslab.cli.verbs.teardown import tear_down
 from lvslab.cli.verbs.up import bring_up
-from lvslab.errors import NotFoundError
+from lvslab.errors import (
+    ConflictError,
+    EngineError,
+    FaultError,
+    LabError,
+    LvslabError,
+    NotFoundError,
+)
 from lvslab.resources import state_dir
 
 if TYPE_CHECKING:
@@ -81,6 +89,10 @@ def play(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="JUnit XML, too.")
     ] = None,
+    again: Annotated[
+        int,
+        typer.Option("--again", min=0, help="How often one that cannot tell is run again."),
+    ] = 0,
     list_: Annotated[bool, typer.Option("--list", help="Only say which there are.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up at the end.")] = False,
 ) -> int:
@@ -89,6 +101,7 @@ def play(
     Ends with 0 if all passed, 1 if one failed, 2 if the recording of one cannot tell,
     3 if one was aborted.
     """
+    from lvslab.report import scenario_json
     from lvslab.scenario.judge import EXIT, worst
 
     chosen = _choose(names, topology, all_=all_ or (list_ and not names), tags=tag or [], s=s)
@@ -102,7 +115,7 @@ def play(
     told = Session(engine=s.choice, lab=s.named_lab or LAB, verbose=s.verbose, quiet=s.out.as_json)
     results: list[ScenarioResult] = []
     try:
-        for result in _play_all(told, chosen, repeat=repeat, seed=seed):
+        for result in _play_all(told, chosen, repeat=repeat, seed=seed, again=again):
             name = f"{result.history.scenario.name}-{result.history.index:03d}.jsonl"
             result.history.write(folder / "histories" / name)
             results.append(result)
@@ -111,17 +124,9 @@ def play(
             tear_down(told, told.named_lab or LAB)
         if results:
             _report(told, results, folder, junit)
-    verdict = worst([r.verdict for r in results])
-    s.out.data(
-        {
-            "verdict": verdict,
-            "seed": seed,
-            "report": folder,
-            "scenarios": [_plain(r) for r in results],
-        }
-    )
-    s.out.next(f"lvslab report {folder}/histories/*.jsonl", "lvslab test --list")
-    return EXIT[verdict]
+    s.out.data({"report": folder, "seed": seed, **scenario_json.to_dict(results)})
+    s.out.next(f"lvslab report {folder}/histories", "lvslab test --list")
+    return EXIT[worst([r.verdict for r in results])]
 
 
 def _choose(
@@ -172,34 +177,53 @@ class _Turn:
 
 
 def _play_all(
-    s: Session, chosen: Sequence[ScenarioSpec], *, repeat: int | None, seed: int
+    s: Session, chosen: Sequence[ScenarioSpec], *, repeat: int | None, seed: int, again: int
 ) -> Iterator[ScenarioResult]:
     """Play every scenario as often as it wants, those of one topology one after the other."""
-    from lvslab.scenario.judge import judge
-    from lvslab.scenario.run import ScenarioRun
-    from lvslab.scenario.setting import made_with, make_ready
-
     turns = [_Turn(x, i) for x in _by_topology(chosen) for i in range(repeat or x.repeat)]
     up: ScenarioSpec | None = None
     for number, turn in enumerate(turns, 1):
         scenario = turn.scenario
         _title(s, scenario, f"{number} of {len(turns)}" if len(turns) > 1 else "")
+        for more in range(again, -1, -1):
+            began = time.monotonic()
+            result = _take_turn(s, turn, up, seed)
+            up = None if result.verdict == "aborted" else scenario
+            _tell(s, result, time.monotonic() - began)
+            if result.verdict not in ("inconclusive", "aborted") or not more:
+                break
+            s.out.text("  [yellow]that recording cannot tell: once more[/]")
+        yield result
+
+
+def _take_turn(s: Session, turn: _Turn, up: ScenarioSpec | None, seed: int) -> ScenarioResult:
+    """Bring the lab to what a scenario wants and play it; ``up``: what it was brought to last.
+
+    A lab that cannot be had, or that dies, aborts this run and is made anew for the next.
+    """
+    from lvslab.scenario.judge import judge
+    from lvslab.scenario.run import ScenarioRun, nothing
+    from lvslab.scenario.setting import made_with, make_ready
+
+    scenario = turn.scenario
+    try:
         if up is None or up.topology != scenario.topology or scenario.origin == "restored":
             if up is not None and scenario.origin == "restored":
                 tear_down(s, scenario.topology.name)
             title = f"{scenario.topology.name} ({scenario.name})"
             bring_up(s, Chosen(scenario.topology, Path(title), title))
-            up = scenario
         with opened(s) as lab:
             make_ready(lab, progress=s.progress)
-            began = time.monotonic()
             with s.progress.step(f"playing {scenario.name}"):
                 history = ScenarioRun(
                     lab, scenario, seed=seed, index=turn.index, made=made_with(lab)
                 ).play()
-            result = judge(history)
-            _tell(s, result, time.monotonic() - began)
-            yield result
+    except (ConflictError, FaultError):
+        raise
+    except (LabError, EngineError) as error:
+        history = nothing(scenario, seed=seed, index=turn.index, why=str(error))
+        tear_down(s, scenario.topology.name)
+    return judge(history)
 
 
 def _by_topology(chosen: Sequence[ScenarioSpec]) -> list[ScenarioSpec]:
@@ -212,39 +236,38 @@ def _title(s: Session, scenario: ScenarioSpec, count: str) -> None:
     s.out.text(f"\n[bold]== {scenario.name}[/]: {scenario.title}  [dim]{count}[/]")
 
 
-_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "aborted": "red"}
-
-
 def _tell(s: Session, result: ScenarioResult, seconds: float) -> None:
-    for check in result.checks:
-        colour = _COLOURS[check.outcome]
-        s.out.text(
-            f"  [{colour}]{check.outcome:<12}[/] {check.text:<32} {check.seen}"
-            f"  [dim](wanted: {check.wanted})[/]"
-        )
-        if check.why:
-            s.out.line(f"               {check.why}")
-    colour = _COLOURS[result.verdict]
-    s.out.text(f"  [bold {colour}]{result.verdict.upper()}[/] {result.why} [dim]{seconds:.1f} s[/]")
+    from lvslab.report.scenario_text import lines
+
+    for line in lines(result):
+        s.out.reading(line)
+    s.out.text(f"  [dim]{seconds:.1f} s[/]")
 
 
 def _report(
     s: Session, results: Sequence[ScenarioResult], folder: Path, junit: Path | None
 ) -> None:
-    del folder, junit
+    """Show the closing table, and write the reports. Raises LvslabError."""
+    from lvslab.report import html, markdown, scenario_json, scenario_text
+    from lvslab.report import junit as as_junit
+
     s.out.text()
-    rows = ((r.history.scenario.name, r.verdict, r.history.index) for r in results)
-    s.out.table(("SCENARIO", "VERDICT", "RUN"), rows)
-
-
-def _plain(result: ScenarioResult) -> dict[str, object]:
-    return {
-        "name": result.history.scenario.name,
-        "index": result.history.index,
-        "verdict": result.verdict,
-        "why": result.why,
-        "checks": result.checks,
+    s.out.table(*scenario_text.summary(results))
+    title = "lvslab test"
+    files = {
+        folder / "report.html": html.render(results, title=title, command=command_line()),
+        folder / "report.md": markdown.render(results, title=title),
+        folder / "report.json": to_json(scenario_json.to_dict(results)) + "\n",
+        junit or folder / "junit.xml": as_junit.render(results, suite="lvslab"),
     }
+    for path, text in files.items():
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise LvslabError(
+                f"cannot be written: {error.strerror}", where=str(path), fix="name another file"
+            ) from error
+    s.out.line(f"written: {folder / 'report.html'}")
 
 
 def command_line() -> str:
