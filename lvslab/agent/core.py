@@ -81,7 +81,7 @@ class Agent:
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
         self._leaving = False
         self._commands: dict[str, Callable[[dict[str, Any], Reply], Task | None]] = {
-            "ping": lambda _order, reply: reply({"macs": self._monitor.macs()}),
+            "ping": self._ping,
             "status": self._status,
             "state": self._state,
             "inject": self._faults.inject,
@@ -266,6 +266,11 @@ class Agent:
             self._out.refuse(ident, Refused(str(error), "the node's log may say more"))
         except (KeyError, ValueError, TypeError) as error:
             self._out.refuse(ident, Refused(f"{error!r} in this command", "see docs/agent.md"))
+
+    def _ping(self, order: dict[str, Any], reply: Reply) -> None:
+        del order
+        up = sorted(name for name, link in self._monitor.links().items() if link["up"])
+        reply({"macs": self._monitor.macs(), "up": up})
 
     def _status(self, order: dict[str, Any], reply: Reply) -> Task:
         del order

@@ -156,13 +156,18 @@ def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
     client = lab.clients[0] if lab.clients else None
     if client is None:
         raise LabError("the lab has no client: nothing can be asked", fix="give its topology one")
-    # A node that is off sends nothing: that no request comes to it is what the proof will say.
-    nodes = [n for n in (*lab.directors, *lab.real_servers, client) if n.state() == "running"]
+    there = [n for n in (*lab.directors, *lab.real_servers, client) if n.state() == "running"]
+    says = dict(zip([n.name for n in there], in_parallel(there, _ping), strict=True))
+    # A node that is off, or its link down, sends nothing and has nothing to capture. That no
+    # request comes to it is what the proof will say.
+    nodes = [n for n in there if INTERFACE in says[n.name]["up"]]
     if client not in nodes:
-        raise LabError("does not run", where=client.name, fix="lvslab up starts it again")
+        raise LabError(
+            f"is off, or its {INTERFACE} is down", where=client.name, fix="lvslab heal, lvslab up"
+        )
     own = str(next(c.address for c in spec.clients if c.name == client.name))
     first, last = (secrets.token_hex(6) for _ in range(2))
-    macs = _macs(nodes)
+    macs = {mac: name for name, one in says.items() for mac in one["macs"]}
     link = client.link()
 
     def ask(which: str) -> None:
@@ -209,16 +214,13 @@ def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
     return Recorded(setting, {c.name: c.data for c in captures}, tuple(results))
 
 
-def _macs(nodes: list[Node]) -> dict[str, str]:
-    found = in_parallel(nodes, lambda node: node.link().request("ping", timeout=30.0).get("macs"))
-    macs = {}
-    for node, own in zip(nodes, found, strict=True):
-        if own is None:
-            raise LabError(
-                "its agent is that of an older lvslab", where=node.name, fix="lvslab up renews it"
-            )
-        macs.update(dict.fromkeys(own, node.name))
-    return macs
+def _ping(node: Node) -> Mapping[str, Any]:
+    says = node.link().request("ping", timeout=30.0)
+    if not says.keys() >= {"macs", "up"}:
+        raise LabError(
+            "its agent is that of an older lvslab", where=node.name, fix="lvslab up renews it"
+        )
+    return says
 
 
 def _servers(spec: TopologySpec, vs: VirtualServerSpec) -> dict[str, str]:

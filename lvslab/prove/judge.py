@@ -153,7 +153,9 @@ class _Flow:
         self._vip = (setting.vip, setting.port)
         self._there: dict[str, list[Frame]] = {}
         self._back: dict[str, list[Frame]] = {}
-        for node, frames in captures.items():
+        # A node that is off, or its link down, was not captured: it saw nothing.
+        for node in (setting.client, *setting.directors, *setting.servers):
+            frames = captures.get(node, ())
             self._there[node] = [f for f in frames if f.tcp and f.tcp.source == self._client]
             self._back[node] = [f for f in frames if f.tcp and f.tcp.target == self._client]
         self._hops: list[Hop] = []

@@ -207,7 +207,7 @@ def _of_takeover(seen: Mapping[str, Mark], end: float) -> list[Mark]:
     for what in (_MASTER, _VIP, _GARP, _ARP, _BACK):
         if what in seen and signs[what] <= end:
             late = seen[what].t - signs[what]
-            note = f"(told {late:.3f} s later)" if late > 0 else ""
+            note = f"(told {late:.3f} s later)" if late >= 0.0005 else ""
             marks.append(Mark(signs[what], seen[what].what, note))
     return sorted(marks, key=lambda m: m.t)
 

@@ -86,6 +86,17 @@ def test_put_right_again_it_is_proved(cli: Cli, up: None) -> None:
     assert prove(cli)["proved"]
 
 
+def test_the_other_director_is_proved_while_the_first_has_no_link(cli: Cli, up: None) -> None:
+    cli("fail", "lvs1", "link-down", check=False)
+    try:
+        proof = prove(cli)
+    finally:
+        cli("heal")
+    assert proof["proved"], proof["breaks"]
+    assert [a["node"] for a in proof["arp"]] == ["lvs2"]
+    assert {h["receiver"] for s in proof["servers"] for h in s["hops"][:1]} == {"lvs2"}
+
+
 def test_a_real_server_that_answers_arp_for_the_vip(cli: Cli, up: None) -> None:
     address = f"{VIP}/32 dev eth0"
     found = broken(cli, "rs1", f"ip addr add {address}", f"ip addr del {address}")

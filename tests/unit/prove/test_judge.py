@@ -194,6 +194,14 @@ def test_a_real_server_that_asks_as_the_vip_is_arp_flux() -> None:
     assert found(proof) == [("arp-flux", "rs1")]
 
 
+def test_a_node_that_is_off_was_not_captured_and_does_not_disturb_the_proof() -> None:
+    setting, captures = load("healthy")
+    assert judge(setting, {n: f for n, f in captures.items() if n != "lvs2"}).proved
+    without = judge(setting, {n: f for n, f in captures.items() if n != "rs1"})
+    assert found(without) == [("lost", "rs1")]
+    assert {s.name for s in without.servers if s.proved} == {"rs2"}
+
+
 def test_nothing_captured_is_not_proved() -> None:
     setting, captures = load("healthy")
     proof = judge(setting, {node: [] for node in captures})
