@@ -75,6 +75,7 @@ class Agent:
         managed = frozenset(spec.get("vips", []) if self._role == "director" else [])
         context = Context(self._loop, self._supervisor, self._interface, managed)
         context.spared = self._probes.pids
+        context.warn = lambda what: emit("agent.warning", what=what)
         self._faults = Faults(context, Journal(journal), emit, lambda: self._out.flush(_FLUSH))
         self._reader = LineReader()
         self._wakeup, wakeup_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -84,6 +85,7 @@ class Agent:
             "ping": self._ping,
             "status": self._status,
             "state": self._state,
+            "prepare": self._faults.prepare,
             "inject": self._faults.inject,
             "heal": self._heal,
             "journal": lambda _order, reply: reply({"entries": self._faults.listed()}),
@@ -316,7 +318,7 @@ class Agent:
         return {"ok": result["result"] == "ok", "ms": result["ms"], "detail": detail}
 
     def _heal(self, order: dict[str, Any], reply: Reply) -> Task:
-        reply((yield from self._faults.heal(order.get("fault_id"))))
+        reply((yield from self._faults.heal(order)))
 
     def _watch(self, order: dict[str, Any], reply: Reply) -> None:
         if self._sniffer is None:

@@ -49,10 +49,11 @@ class Journal:
         return found
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Write a new entry, and be sure that it is on the disk."""
-        names = [n[:-5] for n in os.listdir(self._folder) if n.endswith(".json")]
-        last = max((int(number) for number in names if number.isdigit()), default=0)
-        entry["file"] = f"{last + 1:08d}.json"
+        """Write an entry, or a change of one, and be sure that it is on the disk."""
+        if "file" not in entry:
+            names = [n[:-5] for n in os.listdir(self._folder) if n.endswith(".json")]
+            last = max((int(number) for number in names if number.isdigit()), default=0)
+            entry["file"] = f"{last + 1:08d}.json"
         path = os.path.join(self._folder, entry["file"])
         with open(path + ".new", "w", encoding="utf-8") as file:
             file.write(json.dumps(entry))

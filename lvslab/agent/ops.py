@@ -8,7 +8,8 @@ import signal
 import socket
 import struct
 
-from . import children, state
+from . import children, files, rtnl, state
+from .alternate import Alternating
 from .loop import Until
 from .proto import Refused, now
 from .services import STOP_TIMEOUT, processes, signal_pid, spawn
@@ -43,12 +44,17 @@ class Context:
         self.interface = interface
         #: The VIPs that keepalived manages here; empty on a node that is no director.
         self.vips = vips
-        #: The state at injection, for ``restore``.
+        #: The state at injection, for ``restore``; the files then, for ``write-back``.
         self.recorded: dict[str, Any] | None = None
+        self.files: dict[str, Any] = {}
+        #: What goes on until it is healed, by name.
+        self.alternating: dict[str, Alternating] = {}
         #: What ``restore`` could not put back, in words.
         self.left: list[str] = []
         #: Processes of the agent that a freeze or power-off must spare (probes).
         self.spared: Callable[[], set[int]] = set
+        #: Told what went wrong in something that goes on by itself.
+        self.warn: Callable[[str], None] = lambda _what: None
         #: Called by power-off when nothing is left to do but to vanish.
         self.last_words: Callable[[], None] = lambda: None
 
@@ -102,16 +108,18 @@ def link(context: Context, op: dict[str, Any]) -> None:
 def restore(context: Context, op: dict[str, Any]) -> Task:
     """``restore``: put back what the recorded state had and the node lacks.
 
-    In a child: it takes long enough to make the time stamps of what happens meanwhile late.
+    With ``dev`` only what went with that interface: another fault may have changed the rest
+    since. In a child: it takes long enough to make the time stamps of what happens meanwhile
+    late.
     """
-    del op
+    device = op.get("dev")
     recorded = context.recorded
     if recorded is None:
         raise Refused("no state was recorded at injection", "use restore in 'heal' only")
     context.left = yield from children.call(
         context.loop,
         context.supervisor,
-        lambda: state.restore(recorded, context.supervisor, context.vips),
+        lambda: state.restore(recorded, context.supervisor, context.vips, device),
         STATE_TIMEOUT,
     )
 
@@ -134,13 +142,30 @@ def service_start(context: Context, op: dict[str, Any]) -> Task:
 
 def kill(context: Context, op: dict[str, Any]) -> None:
     """``kill``: a signal to a service's processes."""
-    number = op.get("signal", "KILL")
+    number = _signal(op.get("signal", "KILL"))
+    name = op["name"]
+    if op.get("if_running") and context.supervisor.get(name).pid is None:
+        return
+    context.supervisor.kill(name, number, op.get("who", "parent"))
+
+
+def _signal(number: str | int) -> int:
     if isinstance(number, str):
         try:
-            number = signal.Signals["SIG" + number.removeprefix("SIG")]
+            return signal.Signals["SIG" + number.removeprefix("SIG")]
         except KeyError as error:
             raise Refused(f"no signal {number!r}", "KILL, TERM, HUP... or its number") from error
-    context.supervisor.kill(op["name"], int(number), op.get("who", "parent"))
+    return number
+
+
+def service_reload(context: Context, op: dict[str, Any]) -> None:
+    """``service-reload``: a signal that makes the service read its files again.
+
+    One that does not run will read them when it is started.
+    """
+    service = context.supervisor.get(op["name"])
+    if service.pid is not None:
+        signal_pid(service.pid, _signal(op.get("signal", "HUP")))
 
 
 def freeze(context: Context, op: dict[str, Any]) -> None:
@@ -181,6 +206,56 @@ def sysctl(context: Context, op: dict[str, Any]) -> None:
         file.write(str(op["value"]))
 
 
+def address(context: Context, op: dict[str, Any]) -> None:
+    """``address``: an IPv4 address is on an interface, or is not. ``must``: it has to be there."""
+    ip, prefix = op["address"], int(op.get("prefix", 32))
+    device = op.get("dev", context.interface)
+    if op["present"]:
+        rtnl.add_address(ip, prefix, device)
+    elif not rtnl.delete_address(ip, prefix, device) and op.get("must"):
+        raise Refused(f"{ip} is not on {device}", "lvslab status shows who holds it")
+
+
+def write(context: Context, op: dict[str, Any]) -> None:
+    """``write``: a file, whole. What it was is in the journal, for ``write-back``."""
+    del context
+    files.write(op["path"], op["content"])
+
+
+def write_back(context: Context, op: dict[str, Any]) -> None:
+    """``write-back``: a file as it was at the injection, or gone where there was none."""
+    files.write(op["path"], context.files[op["path"]])
+
+
+def alternate(context: Context, op: dict[str, Any]) -> None:
+    """``alternate``: one operation, then another, in turn, until ``alternate-end``."""
+    one, other = dict(op["one"]), dict(op["other"])
+    check(one)
+    check(other)
+    key = op["name"]
+    if key in context.alternating:
+        return
+    running = Alternating(
+        ((one, float(op["one_for"])), (other, float(op["other_for"]))),
+        lambda inner: perform(context, inner),
+        context.warn,
+    )
+    context.alternating[key] = running
+    context.loop.spawn(running.task())
+
+
+def alternate_end(context: Context, op: dict[str, Any]) -> Task:
+    """``alternate-end``: no more of it; what is being done is waited for."""
+    running = context.alternating.pop(op["name"], None)
+    if running is not None:
+        yield from running.end()
+
+
+def outside(context: Context, op: dict[str, Any]) -> None:
+    """``outside``: what lvslab does through the engine; here only so that it is remembered."""
+    del context, op
+
+
 def run(context: Context, op: dict[str, Any]) -> Task:
     """``run``: a program that must exit 0 within ``timeout`` seconds."""
     argv = [str(word) for word in op["argv"]]
@@ -207,11 +282,18 @@ OPERATIONS: dict[str, Callable[[Context, dict[str, Any]], Task | None]] = {
     "restore": restore,
     "service-stop": service_stop,
     "service-start": service_start,
+    "service-reload": service_reload,
     "kill": kill,
     "freeze": freeze,
     "thaw": thaw,
     "power-off": power_off,
     "sysctl": sysctl,
+    "address": address,
+    "write": write,
+    "write-back": write_back,
+    "alternate": alternate,
+    "alternate-end": alternate_end,
+    "outside": outside,
     "run": run,
 }
 

@@ -37,6 +37,8 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_CACHEINFO, RTA_TAB
     1, 4, 5, 6, 7, 12, 15,
 )  # fmt: skip
 NUD_PERMANENT = 0x80
+#: linux/netlink.h; NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE (linux/netfilter/nf_tables.h).
+_NETLINK_NETFILTER, _GET_NFT_TABLE = 12, 10 << 8 | 1
 NUD_NAMES = {
     0x01: "INCOMPLETE",
     0x02: "REACHABLE",
@@ -97,8 +99,10 @@ def name(value: bytes) -> str:
     return value.rstrip(b"\0").decode(errors="replace")
 
 
-def _talk(kind: int, flags: int, payload: bytes) -> list[bytes]:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+def _talk(
+    kind: int, flags: int, payload: bytes, protocol: int = socket.NETLINK_ROUTE
+) -> list[bytes]:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as sock:
         sock.bind((0, 0))
         sock.settimeout(5.0)
         head = _HEADER.pack(_HEADER.size + len(payload), kind, flags | _REQUEST, 1, 0)
@@ -128,6 +132,18 @@ def dump(kind: int, family: int = socket.AF_UNSPEC) -> list[bytes]:
         if error.errno in (errno.EOPNOTSUPP, errno.EAFNOSUPPORT):
             return []
         raise
+
+
+def nft_tables() -> list[str]:
+    """Return the names of all nftables tables; none where this node may not ask."""
+    try:
+        found = _talk(_GET_NFT_TABLE, _DUMP, b"\0\0\0\0", _NETLINK_NETFILTER)
+    except OSError as error:
+        # EPERM without NET_ADMIN; EINVAL and its like from a kernel without nftables.
+        if error.errno in (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
+            return []
+        raise
+    return sorted(name(attributes(payload, 4).get(1, b"")) for payload in found)
 
 
 def put(kind: int, payload: bytes) -> None:
@@ -163,3 +179,16 @@ def add_address(ip: str, prefix: int, interface: str) -> None:
     raw = socket.inet_pton(socket.AF_INET, ip)
     head = ADDR.pack(socket.AF_INET, prefix, 0, 0, socket.if_nametoindex(interface))
     put(NEW_ADDR, head + attribute(IFA_LOCAL, raw) + attribute(IFA_ADDRESS, raw))
+
+
+def delete_address(ip: str, prefix: int, interface: str) -> bool:
+    """Delete an IPv4 address; return whether it was there. Raises OSError."""
+    raw = socket.inet_pton(socket.AF_INET, ip)
+    head = ADDR.pack(socket.AF_INET, prefix, 0, 0, socket.if_nametoindex(interface))
+    try:
+        _talk(DEL_ADDR, _ACK, head + attribute(IFA_LOCAL, raw))
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        return False
+    return True

@@ -27,6 +27,15 @@ STOP_TIMEOUT = 10.0
 #: Seconds that a dead service's remaining processes are given to end by themselves.
 LEFTOVER_TIMEOUT = 5.0
 _LISTEN = "0A"
+#: Child of keepalived -> where it writes its pid, newest version first.
+_PID_FILES = {
+    "vrrp": ("/run/keepalived/vrrp.pid", "/run/keepalived_vrrp.pid", "/run/vrrp.pid"),
+    "checkers": (
+        "/run/keepalived/checkers.pid",
+        "/run/keepalived_checkers.pid",
+        "/run/checkers.pid",
+    ),
+}
 
 
 class Service:
@@ -139,6 +148,19 @@ def listening() -> list[int]:
         except FileNotFoundError:
             continue
     return sorted(ports)
+
+
+def _named_child(who: str, below: list[int]) -> int:
+    """Return the pid of keepalived's child of that name. Raises Refused."""
+    for path in _PID_FILES[who]:
+        try:
+            with open(path, encoding="ascii") as file:
+                pid = int(file.read())
+        except (OSError, ValueError):
+            continue  # another version's place
+        if pid in below:
+            return pid
+    raise Refused(f"keepalived has no {who} process", "lvslab logs says why")
 
 
 class Supervisor:
@@ -270,8 +292,9 @@ class Supervisor:
             )
 
     def kill(self, name: str, number: int, who: str) -> None:
-        """Send a signal to a service's parent process, its children, or all of it.
+        """Send a signal to a service's parent process, its children, one of these, or all.
 
+        ``vrrp`` and ``checkers`` are keepalived's, known by the pid files it writes.
         ``all-no-cleanup`` ignores ``number``: the parent is stopped first, or it would start
         a new child or clean up; then everything gets SIGKILL. The children's
         PR_SET_PDEATHSIG then finds nobody. Raises Refused.
@@ -280,7 +303,12 @@ class Supervisor:
         if service.pid is None:
             raise Refused(f"{name} does not run", "heal the node first")
         below = descendants(service.pid)
-        if who == "parent":
+        if who in _PID_FILES:
+            signal_pid(_named_child(who, below), number)
+        elif who == "all":
+            for pid in (service.pid, *below):
+                signal_pid(pid, number)
+        elif who == "parent":
             signal_pid(service.pid, number)
         elif who == "children":
             for pid in below:
@@ -291,7 +319,10 @@ class Supervisor:
                 signal_pid(pid, signal.SIGKILL)
             signal_pid(service.pid, signal.SIGKILL)
         else:
-            raise Refused(f"kill: unknown who {who!r}", "parent, children or all-no-cleanup")
+            raise Refused(
+                f"kill: unknown who {who!r}",
+                "parent, children, vrrp, checkers, all or all-no-cleanup",
+            )
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Return {name: {pid, running, since}}."""

@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 
-from . import rtnl
+from . import files, rtnl
 from .services import command_line
 
 TYPE_CHECKING = False
@@ -34,6 +34,8 @@ _KERNEL, _RA, _KEEPALIVED = 2, 9, 18
 _CLONED = 0x200
 _ONLINK = 0x4
 _PROC_SYS = "/proc/sys/"
+#: What a fault may write in: compared by content.
+_FILES = ("/etc/keepalived", "/etc/lvslab")
 _SYSCTL_FOLDERS = ("net/ipv4/vs", "net/ipv4/conf")
 _SYSCTLS = ("net/ipv4/ip_forward", "net/ipv4/ip_nonlocal_bind")
 
@@ -132,6 +134,31 @@ def _qdiscs(names: dict[int, str]) -> list[str]:
     return sorted(said)
 
 
+def _files() -> dict[str, str | None]:
+    found = {}
+    for folder in _FILES:
+        for root, _, names in os.walk(folder):
+            for name in names:
+                path = os.path.join(root, name)
+                found[path] = files.read(path)
+    return found
+
+
+def _stopped() -> list[str]:
+    """Return the names of the processes that a signal has stopped (state T)."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat", "rb") as file:
+                    name, _, rest = file.read().partition(b"(")[2].rpartition(b")")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if rest.split()[0] == b"T":
+                found.append(name.decode(errors="replace"))
+    return sorted(found)
+
+
 def take(supervisor: Supervisor) -> dict[str, Any]:
     """Record the node's state: JSON-able; the TABLES as {text: message in hexadecimal}."""
     links = rtnl.links()
@@ -152,6 +179,9 @@ def take(supervisor: Supervisor) -> dict[str, Any]:
             name: command_line(service.pid) if service.pid else None
             for name, service in supervisor.services.items()
         },
+        "stopped": _stopped(),
+        "nftables": rtnl.nft_tables(),
+        "files": _files(),
     }
     for table, kind, say in (
         ("addresses", rtnl.GET_ADDR, _address),
@@ -178,7 +208,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     said = []
     for key in before:
         old, new = before[key], after[key]
-        if key == "qdiscs" or key in TABLES:
+        if isinstance(old, list) or key in TABLES:
             said += [f"{key}: gone: {text}" for text in old if text not in new]
             said += [f"{key}: new: {text}" for text in new if text not in old]
         else:
@@ -216,10 +246,13 @@ def _via_gateway(item: tuple[str, str]) -> bool:
     return " via " in item[0]
 
 
-def restore(recorded: dict[str, Any], supervisor: Supervisor, vips: frozenset[str]) -> list[str]:
+def restore(
+    recorded: dict[str, Any], supervisor: Supervisor, vips: frozenset[str], device: str | None
+) -> list[str]:
     """Put back what is lost; return what could not be put back, in words.
 
-    ``vips`` are left to keepalived (empty on a node that is no director).
+    ``vips`` are left to keepalived (empty on a node that is no director). With ``device``,
+    only the addresses, routes and neighbours of that interface.
     """
     failed: list[str] = []
     current = take(supervisor)
@@ -229,11 +262,13 @@ def restore(recorded: dict[str, Any], supervisor: Supervisor, vips: frozenset[st
             payload = bytes.fromhex(raw)
             if text in current[table] or _keepaliveds(table, payload, vips):
                 continue
+            if device is not None and f" dev {device} " not in f"{text} ":
+                continue
             try:
                 _resend(table, payload)
             except OSError as error:
                 failed.append(f"{table}: {text}: {error.strerror}")
-    for key, value in recorded["sysctls"].items():
+    for key, value in recorded["sysctls"].items() if device is None else ():
         if current["sysctls"].get(key) == value:
             continue
         try:
