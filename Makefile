@@ -80,10 +80,11 @@ netns: setup netns-deps ## Tests of the agent with real keepalived in network na
 netns-deps:
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-deps.sh netns
 
-# One that cannot tell, because the machine stood still, is run again.
+# One that cannot tell, because the machine stood still, is run again; where it never can (2), that
+# says nothing of lvslab. A failed or an aborted one does.
 .PHONY: ci-scenarios
 ci-scenarios: ready ## The scenarios with the tag ci, on a real engine
-	$(BIN)/lvslab --engine embedded test --tag ci --again 2 --report scenario-report
+	$(BIN)/lvslab --engine embedded test --tag ci --again 2 --report scenario-report || [ $$? -eq 2 ]
 
 .PHONY: browser
 browser: setup ## The report in a real browser (Debian's chromium)
