@@ -43,7 +43,7 @@ class ScenarioRun:
         self._seed = secrets.randbits(32) if seed is None else seed
         self._index = index
         self._made = made or {}
-        self._chance = random.Random(f"{self._seed}/{index}")
+        self._chance = random.Random(f"{self._seed}/{scenario.name}/{index}")
         self._recorder = Recorder(
             lab,
             rate=scenario.load.rate,

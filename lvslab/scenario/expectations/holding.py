@@ -50,10 +50,21 @@ def _holder_at(sentence: Sentence, seen: Seen, at: float) -> Check:
     vips = list(mine) or [str(v) for v in spec.vips]
     found = seen.holders()
     now = {vip: _at(found.get(vip, ()), at) for vip in vips}
-    told = "; ".join(f"{vip} on {' and '.join(who) or 'nobody'}" for vip, who in now.items())
     good = all(name in who for who in now.values())
     said = name if name == wanted else f"{name} ({wanted})"
-    return Check(sentence.text, "pass" if good else "fail", told, str(said))
+    return Check(sentence.text, "pass" if good else "fail", _told(now), str(said))
+
+
+def _told(now: Mapping[str, tuple[str, ...]]) -> str:
+    """Say who holds what, many VIPs of one holder by their number."""
+    by_holder: dict[tuple[str, ...], list[str]] = {}
+    for vip, who in now.items():
+        by_holder.setdefault(who, []).append(vip)
+    return "; ".join(
+        f"{' and '.join(vips) if len(vips) < 3 else f'{len(vips)} VIPs'} on "
+        f"{' and '.join(who) or 'nobody'}"
+        for who, vips in by_holder.items()
+    )
 
 
 def _holders(sentence: Sentence, seen: Seen) -> Check:

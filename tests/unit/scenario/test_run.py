@@ -359,3 +359,12 @@ def test_a_fault_that_makes_no_sense_is_an_error_and_no_run():
         play(world, [step("keepalived-stop", "rs1")])
     assert not any(world.journal.values())
     assert world.probes_stopped
+
+
+def test_scenarios_of_one_seed_fall_at_phases_of_their_own():
+    one, other, again = (
+        phase_of(play(World(), [step("link-down")], seed=7, name=name, watch=0.01))
+        for name in ("one", "other", "one")
+    )
+    assert one != other
+    assert one == again
