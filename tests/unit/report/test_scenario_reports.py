@@ -283,5 +283,5 @@ def test_the_verb_writes_every_file_and_ends_with_the_verdict(tmp_path, result, 
 def test_the_verb_says_what_is_no_history(tmp_path) -> None:
     (tmp_path / "x.jsonl").write_text("{}\n")
     ended = CliRunner().invoke(build(), ["report", str(tmp_path / "x.jsonl")])
-    assert ended.exit_code == 2
+    assert ended.exit_code == 64
     assert CliRunner().invoke(build(), ["report", str(tmp_path / "none.jsonl")]).exit_code == 6
