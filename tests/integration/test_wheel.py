@@ -62,13 +62,14 @@ def test_plan_works_from_any_folder(installed: Path, tmp_path: Path) -> None:
 def test_all_data_that_ships_is_in_it(installed: Path, tmp_path: Path) -> None:
     program = (
         "from lvslab.resources import data_dir\n"
-        "for name in ('topologies', 'dockerfiles'):\n"
+        "for name in ('topologies', 'scenarios', 'dockerfiles'):\n"
         "    root = data_dir(name)\n"
         "    for path in sorted(p for p in root.rglob('*') if p.is_file()):\n"
         "        print(name + '/' + path.relative_to(root).as_posix())\n"
     )
     there = run(installed / "python", "-c", program, cwd=tmp_path).split()
-    assert set(files_of("topologies") + files_of("dockerfiles")) <= set(there)
+    shipped = [f for name in ("topologies", "scenarios", "dockerfiles") for f in files_of(name)]
+    assert set(shipped) <= set(there)
 
 
 def test_every_package_file_is_in_it(installed: Path, tmp_path: Path) -> None:
