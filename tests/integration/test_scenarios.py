@@ -96,8 +96,8 @@ def node_states() -> dict[str, Any]:
 def test_a_scenario_passes_and_its_history_says_so_again(played: Cli, tmp_path: Path):
     told, (history,) = report_of(played, tmp_path, "link-down", "--seed", str(SEED), code=0)
     assert (told["verdict"], told["seed"]) == ("pass", SEED)
-    (one,) = told["scenarios"]
-    checks = {c["text"]: c for c in one["checks"]}
+    (one,) = told["scenarios"][0]["runs"]
+    checks = {c["expectation"]: c for c in one["checks"]}
     outage = checks["outage within auto"]
     # 3 adverts of 0.1 s, and the backup's skew of 206/256 of one; less up to one advert.
     assert outage["high"] == pytest.approx(0.3 + 206 / 256 * 0.1)
@@ -109,7 +109,7 @@ def test_a_scenario_passes_and_its_history_says_so_again(played: Cli, tmp_path: 
     again = judge(history)
     assert again.verdict == "pass"
     assert [(c.text, c.outcome, c.seen, c.wanted) for c in again.checks] == [
-        (c["text"], c["outcome"], c["seen"], c["wanted"]) for c in one["checks"]
+        (c["expectation"], c["outcome"], c["seen"], c["wanted"]) for c in one["checks"]
     ]
     (fault,) = history.faults
     assert (fault.run.node, fault.held) == ("lvs1", {"lvs1": ("172.21.1.100",), "lvs2": ()})
@@ -128,7 +128,8 @@ def test_repeats_have_phases_of_their_own_and_leave_nothing(played: Cli, tmp_pat
     before = node_states()
     words = (str(file), "--repeat", "2", "--seed", str(SEED))
     told, (first, second) = report_of(played, tmp_path, *words, code=0)
-    assert [(s["name"], s["index"]) for s in told["scenarios"]] == [("twice", 0), ("twice", 1)]
+    (both,) = told["scenarios"]
+    assert (both["name"], [run["index"] for run in both["runs"]]) == ("twice", [0, 1])
     phases = [h.faults[0].run.phase for h in (first, second)]
     assert phases[0] != phases[1]
     for history in (first, second):
@@ -147,7 +148,7 @@ def test_a_wrong_expectation_fails_and_says_by_how_much(played: Cli, tmp_path: P
     file.write_text(WRONG)
     told, (history,) = report_of(played, tmp_path, str(file), code=1)
     assert told["verdict"] == "fail"
-    detect, holder = told["scenarios"][0]["checks"]
+    detect, holder = told["scenarios"][0]["runs"][0]["checks"]
     assert (detect["outcome"], holder["outcome"]) == ("fail", "pass")
     assert detect["wanted"] == "at most 0.020 s"
     # By how much: what was measured, less what was allowed.

@@ -115,8 +115,8 @@ def play(
     seed = secrets.randbits(32) if seed is None else seed
     told = Session(engine=s.choice, lab=s.named_lab or LAB, verbose=s.verbose, quiet=s.out.as_json)
     results: list[ScenarioResult] = []
-    # A lab that was there before is played on, and stays.
-    keep = keep or (told.named_lab or LAB) in record.load_all()
+    # A lab of the user's own, that was there before, is played on, and stays.
+    keep = keep or (s.named_lab is not None and s.named_lab in record.load_all())
     try:
         for result in _play_all(told, chosen, repeat=repeat, seed=seed, again=again):
             name = f"{result.history.scenario.name}-{result.history.index:03d}.jsonl"
