@@ -223,11 +223,6 @@ def _unrecorded(scenario: ScenarioSpec, seed: int) -> Run:
     )
 
 
-def play(lab: Lab, scenario: ScenarioSpec, **more: object) -> History:
-    """Play a scenario once; see :class:`ScenarioRun` for what else can be said."""
-    return ScenarioRun(lab, scenario, **more).play()  # type: ignore[arg-type]
-
-
 def nothing(scenario: ScenarioSpec, *, seed: int, index: int, why: str) -> History:
     """Return the history of a run that could not even begin: no lab could be had."""
     return History(

@@ -11,7 +11,7 @@ from lvslab.scenario.language import Sentence
 from lvslab.timeline.events import Event, ProbeResult, probe_results
 from lvslab.timeline.holders import Span, holders
 from lvslab.timeline.outage import interval_of, starvation
-from lvslab.timeline.reading import STEADY_BEFORE
+from lvslab.timeline.reading import STEADY_BEFORE, undelivered
 from lvslab.timeline.result import FaultResult, analyse
 from lvslab.timeline.run import Run
 from lvslab.timeline.splitbrain import SplitBrain, split_brains
@@ -112,13 +112,7 @@ class Seen:
 
     def flaws(self) -> list[str]:
         """Return why the recording as a whole is not to be relied on."""
-        found = list(self.recording.flaws)
-        found += [
-            f"{e.node} could not deliver {e.data.get('count', 'some')} events"
-            for e in self.events
-            if e.kind == "dropped"
-        ]
-        return found
+        return [*self.recording.flaws, *undelivered(self.events)]
 
 
 def see(history: History) -> Seen:

@@ -130,10 +130,16 @@ def flaws_of(
             d.outages[-1].last_failed >= steady_from for d in reading.before
         ):
             flaws.append(f"requests to {reading.target} failed before the fault already")
-    for event in events:
-        if event.kind == "dropped":
-            flaws.append(f"{event.node} could not deliver {event.data.get('count', 'some')} events")
-    return flaws
+    return flaws + undelivered(events)
+
+
+def undelivered(events: Iterable[Event]) -> list[str]:
+    """Return what agents could not deliver of what they saw, in words."""
+    return [
+        f"{e.node} could not deliver {e.data.get('count', 'some')} events"
+        for e in events
+        if e.kind == "dropped"
+    ]
 
 
 def longest(readings: Iterable[Reading], *, back: bool = False) -> Outage | None:
