@@ -53,8 +53,13 @@ types: setup ## mypy, strict
 	$(BIN)/mypy
 
 .PHONY: unit
+# One worker more than there are cores: some tests wait, for a socket or a process.
 unit: setup ## Unit tests: seconds, no engine
-	$(BIN)/pytest -q -n auto tests/unit
+	$(BIN)/pytest -q -n $$(($$(nproc) + 1)) -p no:rerunfailures tests/unit
+
+.PHONY: properties
+properties: setup ## The unit tests that hypothesis makes, with 500 examples each instead of 20
+	LVSLAB_HYPOTHESIS=thorough $(BIN)/pytest -q -n auto -m hypothesis tests/unit
 
 .PHONY: check
 check: lint types unit ## lint, types and unit
@@ -94,6 +99,7 @@ browser: setup ## The report in a real browser (Debian's chromium)
 .PHONY: test
 test: ready netns-deps ## Everything: set-up, check, scenarios, examples, integration
 	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory properties
 	@$(MAKE) --no-print-directory ci-scenarios
 	@$(MAKE) --no-print-directory examples
 	@$(MAKE) --no-print-directory integration

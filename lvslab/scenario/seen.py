@@ -121,12 +121,17 @@ def see(history: History) -> Seen:
     spec = history.scenario.topology
     # Of a fault that was not seen being injected nothing can be counted.
     seen = [f for f in history.faults if _moment(ordered, "fault.injected", f.run) is not None]
-    faults = tuple(SeenFault(f, _result(spec, f, history, ordered)) for f in seen)
-    return Seen(history, faults, ordered, tuple(probe_results(ordered)))
+    probed = tuple(probe_results(ordered))
+    faults = tuple(SeenFault(f, _result(spec, f, history, ordered, probed)) for f in seen)
+    return Seen(history, faults, ordered, probed)
 
 
 def _result(
-    spec: TopologySpec, fault: FaultRun, history: History, events: Sequence[Event]
+    spec: TopologySpec,
+    fault: FaultRun,
+    history: History,
+    events: Sequence[Event],
+    probed: Sequence[ProbeResult],
 ) -> FaultResult:
     recording = history.recording
     run = replace(
@@ -140,7 +145,7 @@ def _result(
     healed = _moment(events, "fault.healed", run)
     if injected is not None and healed is not None:
         run = expect.with_promise_back(spec, run, healed - injected)
-    return analyse(run, events)
+    return analyse(run, events, probed)
 
 
 def _moment(events: Iterable[Event], kind: str, run: Run) -> float | None:

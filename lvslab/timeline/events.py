@@ -198,6 +198,8 @@ def _no_number(text: str) -> float:
 
 
 def _is(value: Any, types: type | tuple[type, ...]) -> bool:
+    if type(value) is types:  # nearly always, and there are thousands
+        return True
     # bool is an int to Python; a flag where a number belongs is a broken line.
     wanted = types if isinstance(types, tuple) else (types,)
     return isinstance(value, wanted) and (bool in wanted or not isinstance(value, bool))

@@ -12,7 +12,7 @@ from lvslab.timeline.decomposition import (
     of_return,
     removed,
 )
-from lvslab.timeline.events import Event, probe_results
+from lvslab.timeline.events import Event, ProbeResult, probe_results
 from lvslab.timeline.holders import Span, holders
 from lvslab.timeline.outage import (
     Disturbance,
@@ -94,17 +94,22 @@ class FaultResult:
         return sum(r.requests for r in self.readings)
 
 
-def analyse(run: Run, events: Iterable[Event]) -> FaultResult:
+def analyse(
+    run: Run, events: Iterable[Event], probed: Sequence[ProbeResult] | None = None
+) -> FaultResult:
     """Return what a recorded run says.
 
+    ``probed`` is what :func:`probe_results` makes of the events, where that is known already.
     Events need be in no order. Without a ``fault.injected`` event of the run's fault the
     verdict is inconclusive and times count from the recording's start.
     """
     ordered = tuple(sorted(events, key=lambda e: e.t))
+    if probed is None:
+        probed = probe_results(ordered)
     fault_t = _moment(ordered, "fault.injected", run)
     heal_t = _moment(ordered, "fault.healed", run)
     since = run.recorded_from if fault_t is None else fault_t
-    readings = readings_of(run, probe_results(ordered), since, heal_t)
+    readings = readings_of(run, probed, since, heal_t)
     there, back = longest(readings), longest(readings, back=True)
     flaws = [*run.flaws, *flaws_of(ordered, readings, since - STEADY_BEFORE)]
     flaws_back = [*run.flaws, *flaws_of(ordered, readings)]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvslab.agent import fetch
+from lvslab.agent import fetch, probe
 from lvslab.agent.kept import Kept
 from lvslab.agent.proto import now
 
@@ -72,7 +72,7 @@ def run(server: Server, how: str, count: int, deadline: float = 5.0) -> list[dic
     read_end, out = os.pipe()
     control, control_end = os.pipe()
     target = {"vip": "127.0.0.1", "port": server.port, "path": "/"}
-    order = {"probe": "p", "rate": 100, "deadline": deadline, "t0": now(), "targets": [target]}
+    order = {"probe": "p", "rate": 400, "deadline": deadline, "t0": now(), "targets": [target]}
     prober = Kept("client", order | {"connections": how}, out, control)
     thread = threading.Thread(target=prober.run)
     thread.start()
@@ -141,7 +141,10 @@ def test_a_stream_that_ends_is_not_replaced():
     assert len(server.connections) == 1
 
 
-def test_a_kept_one_without_an_answer_is_given_up_and_a_stream_is_not():
+def test_a_kept_one_without_an_answer_is_given_up_and_a_stream_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(probe, "GRACE", 0.05)
     server = Server(2, "silent")
     lines = run(server, "stream", 6, deadline=0.05)
     said = results(lines)

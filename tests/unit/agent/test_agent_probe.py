@@ -44,7 +44,7 @@ def run_probe(targets: list[dict[str, Any]], count: int, **more: Any) -> list[di
     """Run a probe in a thread until it has reported ``count`` requests; return its lines."""
     read_end, out = os.pipe()
     control, control_end = os.pipe()
-    order = {"probe": "p", "rate": 100, "deadline": 5.0, "t0": now(), "targets": targets} | more
+    order = {"probe": "p", "rate": 400, "deadline": 5.0, "t0": now(), "targets": targets} | more
     prober = probe.Probe("client", order, out, control)
     thread = threading.Thread(target=prober.run)
     thread.start()

@@ -162,7 +162,7 @@ def test_concurrent_builders_wait_for_one(tmp_path):
     (tmp_path / "cache").mkdir()
     marks = tmp_path / "marks"
     marks.mkdir()
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     workers = [
         context.Process(target=_build_slowly, args=(str(tmp_path / "cache"), str(marks)))
         for _ in range(4)

@@ -41,7 +41,7 @@ def _enter(root: str, times: int) -> None:
 
 
 def test_the_lock_holds_although_its_file_comes_and_goes(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     workers = [context.Process(target=_enter, args=(str(tmp_path), 60)) for _ in range(4)]
     for worker in workers:
         worker.start()

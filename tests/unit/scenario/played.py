@@ -18,7 +18,7 @@ from lvslab.topology.spec import TopologySpec
 
 from ..plan.specs import article
 from ..timeline.handmade import as_events, event, vip
-from ..timeline.stories import INITIAL, RUN, TARGET, VIP, fault, healed, served
+from ..timeline.stories import INITIAL, RUN, TARGET, VIP, answers, fault, healed, served
 
 Story = tuple[Run, list[Event]]
 HELD = {"lvs1": (VIP,), "lvs2": ()}
@@ -103,15 +103,15 @@ def outcomes(story: Story, table: Mapping[str, str], **more: Any) -> dict[str, s
 
 def quiet() -> Story:
     """Twenty seconds in which all is well."""
-    return RUN, [*INITIAL, *as_events(served())]
+    return RUN, [*INITIAL, *answers()]
 
 
 def taken_over(seconds: float, *, until: float = 120.0) -> Story:
     """lvs1 loses its link at 105.0; so long after that lvs2 has the VIP, and serves."""
     t = 105.0 + seconds
     moved = [vip(105.003, "lvs1", added=False), vip(t, "lvs2", added=True)]
-    results = served((105.0, t), count=round((until - 100.0) * 50))
-    events = [*INITIAL, fault(105.0), *moved, *as_events(results)]
+    results = answers((105.0, t), count=round((until - 100.0) * 50))
+    events = [*INITIAL, fault(105.0), *moved, *results]
     return replace(RUN, recorded_until=until), [e for e in events if e.t <= until]
 
 

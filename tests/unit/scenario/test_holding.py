@@ -9,8 +9,8 @@ import pytest
 from lvslab.timeline.events import Event
 
 from ..plan.specs import active_active
-from ..timeline.handmade import as_events, event, vip
-from ..timeline.stories import INITIAL, RUN, crash, failover, fault, healed, served, there_and_back
+from ..timeline.handmade import event, vip
+from ..timeline.stories import INITIAL, RUN, answers, crash, failover, fault, healed, there_and_back
 from .played import Story, check, outcome, outcomes, quiet, taken_over
 
 # --- new_holder --------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def split(**of_lvs2: object) -> Story:
             events.append(advert(105.2 + k, at, "lvs1"))
             events.append(advert(105.3 + k, at, "lvs2", **of_lvs2))
     events.append(vip(112.0, "lvs2", added=False))
-    return RUN, [*events, *as_events(served())]
+    return RUN, [*events, *answers()]
 
 
 @pytest.mark.parametrize(

@@ -47,19 +47,22 @@ def event(t: float, node: str, kind: str, **data: Any) -> Event:
 
 def as_events(results: Sequence[ProbeResult], node: str = "client") -> list[Event]:
     """As the agent sends them: in the order of their completion."""
+    # Not by way of ``event``: what that checks of a thousand lines, it need not in every test.
     return [
-        event(
+        Event(
             r.end,
             node,
             "probe.result",
-            seq=r.seq,
-            target=r.target,
-            due=r.due,
-            start=r.start,
-            end=r.end,
-            result=r.result,
-            server=r.server,
-            detail=None,
+            {
+                "seq": r.seq,
+                "target": r.target,
+                "due": r.due,
+                "start": r.start,
+                "end": r.end,
+                "result": r.result,
+                "server": r.server,
+                "detail": None,
+            },
         )
         for r in sorted(results, key=lambda r: r.end)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 from lvslab.timeline.events import Event, ProbeResult
 from lvslab.timeline.run import Promise, Run
@@ -55,6 +56,16 @@ def served(*dark: tuple[float, float], count: int = 1000) -> list[ProbeResult]:
     )
 
 
+@cache
+def _answers(*dark: tuple[float, float], count: int = 1000) -> tuple[Event, ...]:
+    return tuple(as_events(served(*dark, count=count)))
+
+
+def answers(*dark: tuple[float, float], count: int = 1000) -> list[Event]:
+    """What the probe tells of :func:`served`."""
+    return list(_answers(*dark, count=count))
+
+
 def failover() -> tuple[Run, list[Event]]:
     """lvs1 loses its link at 105.0, last advert at 104.6, lvs2 has the VIP at 107.805 + 0.01."""
     events = [
@@ -67,7 +78,7 @@ def failover() -> tuple[Run, list[Event]]:
         vip(108.405, "lvs2", added=True),
         event(108.406, "lvs2", "arp.gratuitous", address=VIP, mac="02:42:ac:14:01:02", dir="out"),
         event(108.407, "lvs2", "vrrp.state", instance="VI_1", state="MASTER", priority=50),
-        *as_events(served((105.0005, 108.406))),
+        *answers((105.0005, 108.406)),
     ]
     return RUN, events
 
@@ -87,7 +98,7 @@ def there_and_back() -> tuple[Run, list[Event]]:
         vip(113.6, "lvs2", added=False),
         vip(113.6, "lvs1", added=True),
         event(118.5, "lvs1", "lvs.rs", vs=TARGET, rs="172.20.1.10:80", state="UP"),
-        *as_events(served((105.0005, 108.406), (113.6, 118.5), count=1250)),
+        *answers((105.0005, 108.406), (113.6, 118.5), count=1250),
     ]
 
 
@@ -103,7 +114,7 @@ def crash() -> tuple[Run, list[Event]]:
         *INITIAL,
         fault(105.0, name="keepalived-crash"),
         vip(108.2, "lvs2", added=True),
-        *as_events(served()),
+        *answers(),
     ]
 
 

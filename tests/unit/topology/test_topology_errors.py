@@ -34,13 +34,8 @@ def test_golden(path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(TopologyProblems) as caught:
         load(Path(path.name))
     assert str(caught.value) + "\n" == path.with_suffix(".err").read_text()
-
-
-@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_every_position_is_in_the_file(path: Path):
+    # Also where somebody wrote the expected text anew: each place is one in the file.
     lines = path.read_text().splitlines() or [""]
-    with pytest.raises(TopologyProblems) as caught:
-        load(path)
     for problem in caught.value.problems:
         assert 1 <= problem.line <= len(lines)
         assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
