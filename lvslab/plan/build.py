@@ -105,7 +105,7 @@ def _real_server(
     spec: TopologySpec, lab: str, network: NetworkPlan, me: RealServerSpec
 ) -> NodePlan:
     serves = tuple(vs for vs in spec.virtual_servers if _ports(vs, me.name))
-    ports = tuple(sorted({p for vs in serves if vs.protocol == "TCP" for p in _ports(vs, me.name)}))
+    ports = ports_of(spec, me)
     vips = tuple(dict.fromkeys(vs.vip for vs in serves))
     httpd = {
         "name": "httpd",
@@ -133,6 +133,12 @@ def _real_server(
 def _client(spec: TopologySpec, lab: str, network: NetworkPlan, me: ClientSpec) -> NodePlan:
     description = _description(lab, me.name, "client", spec.vips)
     return _node(spec, lab, network, "client", me.name, me.address, description)
+
+
+def ports_of(spec: TopologySpec, me: RealServerSpec) -> tuple[int, ...]:
+    """Return the TCP ports at which a real server's httpd has to listen, sorted."""
+    tcp = (vs for vs in spec.virtual_servers if vs.protocol == "TCP")
+    return tuple(sorted({p for vs in tcp for p in _ports(vs, me.name)}))
 
 
 def _ports(vs: VirtualServerSpec, server: str) -> set[int]:

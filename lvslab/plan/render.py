@@ -66,8 +66,14 @@ def instances_of(
     ]
 
 
-def keepalived_conf(spec: TopologySpec, director: DirectorSpec) -> str:
-    """Render a director's keepalived.conf.
+def keepalived_conf(
+    spec: TopologySpec,
+    director: DirectorSpec,
+    *,
+    interface: str = INTERFACE,
+    watched: bool = True,
+) -> str:
+    """Render a director's keepalived.conf; ``watched`` with what lets the lab's agent see it.
 
     One keyword a line, always: keepalived takes the rest of a line as the first one's
     arguments and says nothing. What keepalived would do by itself is left out. Where the
@@ -83,7 +89,8 @@ def keepalived_conf(spec: TopologySpec, director: DirectorSpec) -> str:
             spec=spec,
             director=director,
             instances=instances,
-            interface=INTERFACE,
+            interface=interface,
+            watched=watched,
             vrrp_fifo=VRRP_FIFO,
             lvs_fifo=LVS_FIFO,
             scripts=any(check.kind == "MISC_CHECK" for check in checks),

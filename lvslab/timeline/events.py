@@ -127,6 +127,8 @@ class ProbeResult:
 
 def target_key(target: Any) -> str:
     """Return ``VIP:PORT`` for a probe's target, however it is written."""
+    if isinstance(target, str):  # nearly always: a Mapping is asked for slowly
+        return target
     if isinstance(target, Mapping):
         return f"{target.get('vip')}:{target.get('port')}"
     return str(target)

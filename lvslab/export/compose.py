@@ -1,0 +1,138 @@
+"""The topology as one docker-compose.yaml, for any Docker engine whose kernel has ip_vs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from lvslab.export.machines import vips_of
+from lvslab.export.model import ExportedFile, exported
+from lvslab.plan.build import (
+    HTTPD_CONF,
+    KEEPALIVED_CONF,
+    REAL_SERVER_SYSCTLS,
+    ports_of,
+)
+from lvslab.plan.render import DOCROOT, RUN, httpd_conf, keepalived_conf
+from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
+
+_HEAD = """\
+# {name}, written by lvslab: docker compose up -d --build
+#
+# One file, complete: every node's configuration is in it (Compose 2.23.1 or later). The engine's
+# kernel must have ip_vs (modprobe ip_vs). Nothing is privileged. To ask the VIP:
+#   docker compose exec {client} curl -s http://{vip}/
+# An image that is there already is taken by LVS_NODE_IMAGE=name and --no-build.
+"""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a text of several lines as such."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def compose_file(spec: TopologySpec, dockerfile: str) -> ExportedFile:
+    """Return docker-compose.yaml: the lab as lvslab makes it, without its agent."""
+    configs: dict[str, Any] = {}
+    services: dict[str, Any] = {}
+    for director in spec.directors:
+        services[director.name] = _director(spec, director, configs)
+    for server in spec.real_servers:
+        services[server.name] = _real_server(spec, server, configs)
+    for client in spec.clients:
+        services[client.name] = _node(client.name, str(client.address)) | {
+            "command": ["sleep", "infinity"]
+        }
+    first = next(iter(services))
+    services[first]["build"] = {
+        "dockerfile_inline": _literal(dockerfile),
+        "args": {"DEBIAN": spec.debian},
+    }
+    for name, service in services.items():
+        if name != first:
+            # One image, built once.
+            service["depends_on"] = [first]
+    document = {
+        "name": spec.name,
+        "services": services,
+        "networks": {
+            "segment": {
+                "ipam": {
+                    "config": [
+                        {
+                            "subnet": str(spec.network.subnet),
+                            "gateway": str(spec.network.gateway),
+                            # Docker must give them to nobody: the directors do.
+                            "aux_addresses": {
+                                f"vip-{v}": str(v) for v in spec.vips if v in spec.network.subnet
+                            },
+                        }
+                    ]
+                }
+            }
+        },
+        "configs": configs,
+    }
+    head = _HEAD.format(
+        name=spec.name,
+        client=spec.clients[0].name if spec.clients else first,
+        vip=next((vs.key for vs in spec.virtual_servers), next(iter(spec.vips), "")),
+    )
+    body = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
+    return exported("docker-compose.yaml", head + body)
+
+
+def _node(name: str, address: str) -> dict[str, Any]:
+    return {
+        "image": "${LVS_NODE_IMAGE:-lvs-node}",
+        "hostname": name,
+        "init": True,
+        "networks": {"segment": {"ipv4_address": address}},
+    }
+
+
+def _director(spec: TopologySpec, me: DirectorSpec, configs: dict[str, Any]) -> dict[str, Any]:
+    conf = f"{me.name}-keepalived"
+    configs[conf] = {"content": _literal(keepalived_conf(spec, me, watched=False))}
+    return _node(me.name, str(me.address)) | {
+        "cap_add": ["NET_ADMIN", "NET_RAW"],
+        **({"sysctls": dict(spec.director_sysctls)} if spec.director_sysctls else {}),
+        "configs": [{"source": conf, "target": KEEPALIVED_CONF}],
+        "command": ["keepalived", "-n", "-l", "-D", "-f", KEEPALIVED_CONF],
+    }
+
+
+def _real_server(spec: TopologySpec, me: RealServerSpec, configs: dict[str, Any]) -> dict[str, Any]:
+    ports = ports_of(spec, me)
+    service = _node(me.name, str(me.address)) | {
+        "cap_add": ["NET_ADMIN"],
+        # Given at creation: they hold before the VIP is there.
+        "sysctls": dict(REAL_SERVER_SYSCTLS),
+    }
+    start = [f"ip address replace {vip}/32 dev lo" for vip in vips_of(spec, me)]
+    if not ports:
+        return service | {"command": ["sh", "-ec", "; ".join([*start, "exec sleep infinity"])]}
+    conf, page = f"{me.name}-httpd", f"{me.name}-page"
+    configs[conf] = {"content": _literal(httpd_conf(me, ports))}
+    configs[page] = {"content": f"from {me.address}\n"}
+    start += [f"mkdir -p {RUN}", f"exec apache2 -D FOREGROUND -f {HTTPD_CONF}"]
+    return service | {
+        "configs": [
+            {"source": conf, "target": HTTPD_CONF},
+            {"source": page, "target": f"{DOCROOT}/index.html"},
+        ],
+        "command": ["sh", "-ec", "; ".join(start)],
+    }
+
+
+def _literal(text: str) -> str:
+    """Return a text that Compose's interpolation leaves as it is, in YAML's block style."""
+    return "\n".join(line.rstrip() for line in text.replace("$", "$$").splitlines()) + "\n"

@@ -1,0 +1,162 @@
+"""What a real director and a real real server need, as files where such a machine has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from lvslab.export.model import ExportedFile, exported
+from lvslab.export.templating import rendered
+from lvslab.plan.build import KEEPALIVED_CONF, REAL_SERVER_SYSCTLS
+from lvslab.plan.render import instances_of, keepalived_conf
+from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
+
+#: Kernel modules by scheduler: ``ip_vs_`` and its name (net/netfilter/ipvs/Kconfig).
+_MODULE = "ip_vs_{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A port that a machine must accept connections at, and for which address."""
+
+    address: IPv4Address
+    port: int
+    protocol: str
+
+
+def director_files(
+    spec: TopologySpec, me: DirectorSpec, interface: str
+) -> tuple[ExportedFile, ...]:
+    """Return the files of one director."""
+    modules = ["ip_vs", *sorted({_MODULE.format(vs.scheduler) for vs in spec.virtual_servers})]
+    return (
+        exported(
+            f"{me.name}{KEEPALIVED_CONF}",
+            keepalived_conf(spec, me, interface=interface, watched=False),
+            # It may hold a password.
+            0o640,
+        ),
+        exported(
+            f"{me.name}/etc/modules-load.d/lvs.conf",
+            "# Before sysctl.d is read: net.ipv4.vs.* is there only with the module.\n"
+            + "\n".join(modules),
+        ),
+        exported(
+            f"{me.name}/etc/sysctl.d/90-lvs.conf",
+            rendered("sysctl.conf.j2", node=me.name, role="director", sysctls=_sysctls(spec)),
+        ),
+        exported(
+            f"{me.name}/etc/nftables.d/lvs.nft",
+            rendered(
+                "lvs.nft.j2",
+                node=me.name,
+                interface=interface,
+                vrrp=peers(spec, me),
+                multicast=any(not i.unicast for i, _ in instances_of(spec, me)),
+                services=services(spec),
+            ),
+        ),
+    )
+
+
+def real_server_files(
+    spec: TopologySpec, me: RealServerSpec, interface: str
+) -> tuple[ExportedFile, ...]:
+    """Return the files of one real server; of the three ways to the VIP on lo, one is taken."""
+    vips = vips_of(spec, me)
+    home = me.name
+    return (
+        exported(
+            f"{home}/etc/sysctl.d/90-lvs-dr.conf",
+            rendered(
+                "sysctl.conf.j2", node=me.name, role="real server", sysctls=REAL_SERVER_SYSCTLS
+            ),
+        ),
+        *(
+            exported(f"{home}/{path}", rendered(template, node=me.name, vips=vips), mode)
+            for path, template, mode in (
+                ("etc/systemd/network/10-lvs-lo.network", "lo.network.j2", 0o644),
+                # NetworkManager reads no profile that others than root could.
+                ("etc/NetworkManager/system-connections/lvs-lo.nmconnection", "lo.nm.j2", 0o600),
+                ("etc/network/interfaces.d/lvs-lo", "lo.interfaces.j2", 0o644),
+            )
+        ),
+        exported(
+            f"{home}/etc/nftables.d/lvs.nft",
+            rendered(
+                "lvs.nft.j2",
+                node=me.name,
+                interface=interface,
+                vrrp=(),
+                multicast=False,
+                services=services(spec, me),
+            ),
+        ),
+    )
+
+
+def checklist(spec: TopologySpec, interface: str) -> ExportedFile:
+    """Return what is done in which order, and how each step is seen to have worked."""
+    return exported(
+        "CHECKLIST.md",
+        rendered(
+            "checklist.md.j2",
+            spec=spec,
+            interface=interface,
+            vips_of={r.name: vips_of(spec, r) for r in spec.real_servers},
+            first={i.name: i.by_priority()[0].director for i in spec.vrrp_instances},
+            sysctls=REAL_SERVER_SYSCTLS,
+        ),
+    )
+
+
+def vips_of(spec: TopologySpec, me: RealServerSpec) -> tuple[IPv4Address, ...]:
+    """Return the VIPs that a real server answers for, and so has on lo."""
+    return tuple(
+        dict.fromkeys(
+            vs.vip
+            for vs in spec.virtual_servers
+            if any(m.server == me.name for m in vs.members)
+            or (vs.sorry_server is not None and vs.sorry_server.server == me.name)
+        )
+    )
+
+
+def services(spec: TopologySpec, me: RealServerSpec | None = None) -> tuple[Service, ...]:
+    """Return what must be let in: on a director each virtual server; on a real server its part.
+
+    A real server is asked for the VIP by clients, and for its own address by the checks.
+    """
+    found: dict[Service, None] = {}
+    for vs in spec.virtual_servers:
+        protocol = vs.protocol.lower()
+        if me is None:
+            found[Service(vs.vip, vs.port, protocol)] = None
+            continue
+        for member in vs.members:
+            if member.server != me.name:
+                continue
+            found[Service(vs.vip, member.port, protocol)] = None
+            check = member.check
+            if check is not None and check.kind != "MISC_CHECK":
+                found[Service(me.address, check.connect_port or member.port, "tcp")] = None
+        sorry = vs.sorry_server
+        if sorry is not None and sorry.server == me.name:
+            found[Service(vs.vip, sorry.port, protocol)] = None
+    return tuple(found)
+
+
+def peers(spec: TopologySpec, me: DirectorSpec) -> tuple[IPv4Address, ...]:
+    """Return the addresses of the directors whose adverts this one must hear."""
+    return tuple(
+        dict.fromkeys(
+            other.address
+            for instance, _ in instances_of(spec, me)
+            for other in instance.members
+            if other.director != me.name
+        )
+    )
+
+
+def _sysctls(spec: TopologySpec) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(spec.director_sysctls))

@@ -1,0 +1,26 @@
+"""What an export is: files, and for whom. Pure: no disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from lvslab.errors import LvslabError
+
+
+class ExportError(LvslabError):
+    """A topology that cannot be exported, or a folder that cannot take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """One file of an export; ``path`` is relative to its folder."""
+
+    path: PurePosixPath
+    content: str
+    mode: int = 0o644
+
+
+def exported(path: str, content: str, mode: int = 0o644) -> ExportedFile:
+    """Return a file of an export, its text ending in one newline."""
+    return ExportedFile(PurePosixPath(path), content.rstrip("\n") + "\n", mode)
