@@ -16,6 +16,9 @@ from lvslab.timeline.holders import holders
 
 #: What a stretch is, for its colour and its pattern.
 NONE, TWO, UNKNOWN = "none", "two", "unknown"
+#: What keepalived's FIFO tells that is a state. The rest of it are events, such as
+#: MASTER_RX_LOWER_PRI: a master that heard a lower priority, and is master still.
+_STATES = frozenset({"MASTER", "BACKUP", "FAULT", "STOP", "DELETED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,10 @@ def states(seen: Seen) -> list[Stretch]:
             changes = [
                 (e.t - seen.begin, str(e.data["state"]))
                 for e in seen.events
-                if e.kind == "vrrp.state" and e.node == node and e.data["instance"] == instance.name
+                if e.kind == "vrrp.state"
+                and e.node == node
+                and e.data["instance"] == instance.name
+                and e.data["state"] in _STATES
             ]
             first = None
             if node in initial:
