@@ -97,9 +97,10 @@ browser: setup ## The report in a real browser (Debian's chromium)
 	$(BIN)/pytest -q tests/browser
 
 .PHONY: test
-test: ready netns-deps ## Everything: set-up, check, scenarios, examples, integration
+test: ready netns-deps ## Everything: set-up, check, browser, scenarios, examples, integration
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory properties
+	@$(MAKE) --no-print-directory browser
 	@$(MAKE) --no-print-directory ci-scenarios
 	@$(MAKE) --no-print-directory examples
 	@$(MAKE) --no-print-directory integration
