@@ -1,0 +1,27 @@
+"""Numbers and truths as keepalived reads them (lib/parser.c: read_int, read_decimal, ...)."""
+
+from __future__ import annotations
+
+import re
+
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?\d{0,12}(?:\.\d{0,12})?", re.ASCII)
+_TRUE = frozenset({"true", "on", "yes"})
+_FALSE = frozenset({"false", "off", "no"})
+
+
+def whole(text: str) -> int | None:
+    """Return a whole number, or None."""
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
+def number(text: str) -> float | None:
+    """Return a number with or without a fraction, or None."""
+    if not any(c.isdigit() for c in text) or not _DECIMAL.fullmatch(text):
+        return None
+    return float(text)
+
+
+def boolean(text: str) -> bool | None:
+    """Return what on, off, true, false, yes or no mean, or None."""
+    return True if text in _TRUE else False if text in _FALSE else None

@@ -1,0 +1,1 @@
+"""One file a topic; every :class:`lvslab.lint.model.Rule` in them is found by the registry."""
