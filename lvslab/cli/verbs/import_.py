@@ -1,0 +1,102 @@
+"""``lvslab import``."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lvslab.cli.session import Session
+from lvslab.cli.verb import FILES, verb
+
+
+@verb(panel=FILES, json=True, order=25, lab_help="Name of the lab (default: the file's).")
+def import_(
+    s: Session,
+    node: Annotated[
+        list[str],
+        typer.Option("--node", metavar="NAME=FILE", help="A director and its keepalived.conf."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The topology to write.")
+    ] = Path("lvslab.yaml"),
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=ADDRESS",
+            help="A director's own address (default: unicast_src_ip, else assigned).",
+            show_default=False,
+        ),
+    ] = None,
+    subnet: Annotated[
+        str | None,
+        typer.Option(help="Default: the smallest that has all addresses.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file there.")] = False,
+) -> None:
+    """Make a topology of the keepalived.conf files of real directors."""
+    from lvslab.conf import load
+    from lvslab.importer import Fate, ImportProblem, Source, import_confs
+    from lvslab.importer.whole import text_of
+    from lvslab.lint.inputs import named
+
+    def read(kind: type[IPv4Address] | type[IPv4Network], text: str) -> IPv4Address | IPv4Network:
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise ImportProblem(str(error), where="command line", fix="give IPv4") from error
+
+    told = dict(word.partition("=")[::2] for word in address or ())
+    pairs = named(node)
+    if unknown := set(told) - {n for n, _ in pairs}:
+        raise ImportProblem(
+            f"--address names {', '.join(sorted(unknown))}, which no --node does",
+            where="command line",
+            fix="give --node for each director",
+        )
+    sources = []
+    for name, path in pairs:
+        own = read(IPv4Address, told[name]) if name in told else None
+        config = load(path, config_id=name)
+        sources.append(Source(name, config, own if isinstance(own, IPv4Address) else None))
+    network = read(IPv4Network, subnet) if subnet else None
+    made = import_confs(
+        sources,
+        name=s.named_lab or output.stem,
+        subnet=network if isinstance(network, IPv4Network) else None,
+    )
+    head = f"# Imported from {', '.join(str(p) for _, p in pairs)}.\n"
+    if output.exists() and not force:
+        raise ImportProblem("is there already", where=str(output), fix="overwrite it with --force")
+    output.write_text(text_of(made.document, head), encoding="utf-8")
+    counts = {fate.value: made.count(fate) for fate in Fate}
+    s.out.data(
+        {
+            "topology": str(output),
+            "counts": counts,
+            "lines": [
+                {
+                    "node": e.node,
+                    "at": str(e.at),
+                    "text": e.text,
+                    "fate": e.fate.value,
+                    "note": e.note,
+                }
+                for e in made.entries
+            ],
+        }
+    )
+    s.out.line(f"wrote {output}: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
+    told_of = [e for e in made.entries if e.fate is not Fate.KEPT]
+    if told_of:
+        s.out.table(
+            ("WHERE", "LINE", "IS", "NOTE"),
+            ((f"{e.at.file}:{e.at.line}", e.text, e.fate.value, e.note) for e in told_of),
+        )
+    if counts["unsupported"] or counts["stubbed"]:
+        s.out.text(
+            "Not all of it is in the lab: a verdict is one about what is, and not about the rest."
+        )
+    s.out.next(f"lvslab plan {output} --files", f"lvslab up {output}")

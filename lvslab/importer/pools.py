@@ -1,0 +1,182 @@
+"""Virtual servers of the files -> those of a topology, and the real servers they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Any
+
+from lvslab.conf.models import Check, RealServer, VirtualServer
+from lvslab.conf.tree import Node, render
+from lvslab.importer.model import ImportProblem
+from lvslab.importer.words import MAIL, SCRIPTS, STUB
+
+_SERVER = frozenset(
+    [
+        "delay_loop",
+        "lb_algo",
+        "lvs_sched",
+        "lb_kind",
+        "lvs_method",
+        "protocol",
+        "persistence_timeout",
+        "persistence_granularity",
+        "quorum",
+        "hysteresis",
+        "alpha",
+        "omega",
+        "ops",
+        "sorry_server",
+        "sorry_server_inhibit",
+        "real_server",
+        "sh-port",
+        "sh-fallback",
+        "mh-port",
+        "mh-fallback",
+        "flag-1",
+        "flag-2",
+        "flag-3",
+        "inhibit_on_failure",
+        "retry",
+        "delay_before_retry",
+        "connect_timeout",
+    ]
+)
+_FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")
+_CHECKS = ("HTTP_GET", "TCP_CHECK", "MISC_CHECK")
+_REAL = frozenset(
+    [
+        "weight",
+        "inhibit_on_failure",
+        "HTTP_GET",
+        "SSL_GET",
+        "TCP_CHECK",
+        "MISC_CHECK",
+        "SMTP_CHECK",
+        "DNS_CHECK",
+        "UDP_CHECK",
+        "PING_CHECK",
+        "FILE_CHECK",
+        "BFD_CHECK",
+    ]
+)
+
+
+@dataclass
+class Servers:
+    """Real servers by address, named in the order in which the files have them."""
+
+    names: dict[IPv4Address, str] = field(default_factory=dict)
+
+    def name(self, address: str, of: Node) -> str:
+        """Return the name of the real server of an address. Raises ImportProblem."""
+        try:
+            ip = IPv4Address(address)
+        except ValueError:
+            raise ImportProblem(
+                f"{address!r} is not an IPv4 address", where=str(of.at), fix="IPv4 only, for now"
+            ) from None
+        return self.names.setdefault(ip, f"rs{len(self.names) + 1}")
+
+
+def raw_of(node: Node, known: frozenset[str]) -> str:
+    """Return the lines of a block that a topology has no key for, scripts and mail left out."""
+    kept = [
+        c
+        for c in node.children
+        if c.keyword not in known and c.keyword not in MAIL and c.keyword not in SCRIPTS
+    ]
+    return render(Node([], kept)) if kept else ""
+
+
+def virtual_server(vs: VirtualServer, servers: Servers) -> dict[str, Any] | None:
+    """Return a virtual server as a topology says it; None where it cannot."""
+    if vs.of != "address" or vs.port is None or ":" in vs.target:
+        return None
+    if {vs.method, *(r.method for r in vs.real_servers)} != {"DR"}:
+        return None
+    node = vs.node
+    made: dict[str, Any] = {
+        "vip": vs.target,
+        "port": vs.port,
+        "protocol": vs.protocol,
+        "scheduler": vs.scheduler,
+        "scheduler_flags": [f for f in _FLAGS if vs.has(f)],
+        "delay_loop": vs.delay_loop,
+        "persistence_timeout": vs.persistence_timeout,
+        "persistence_granularity": _arg(node, "persistence_granularity"),
+        "quorum": vs.quorum,
+        "hysteresis": vs.hysteresis,
+        "alpha": vs.has("alpha"),
+        "omega": vs.has("omega"),
+        "ops": vs.ops,
+        "check": "none",
+        "raw": raw_of(node, _SERVER),
+        "real_servers": {},
+    }
+    for real in vs.real_servers:
+        made["real_servers"][servers.name(real.address, real.node)] = _member(real, vs)
+    if vs.sorry is not None:
+        made["sorry_server"] = {
+            "server": servers.name(vs.sorry[0], node),
+            "inhibit": vs.has("sorry_server_inhibit"),
+        }
+    return made
+
+
+def _member(real: RealServer, vs: VirtualServer) -> dict[str, Any]:
+    inhibit = real.has("inhibit_on_failure") or vs.has("inhibit_on_failure")
+    check = next((c for c in real.checks if c.kind in _CHECKS), None)
+    return {
+        "weight": real.weight,
+        "inhibit_on_failure": inhibit or None,
+        "check": None if check is None else _check(check),
+        "raw": raw_of(real.node, _REAL),
+    }
+
+
+_CHECK = frozenset(
+    [
+        "url",
+        "connect_port",
+        "connect_timeout",
+        "retry",
+        "nb_get_retry",
+        "delay_before_retry",
+        "misc_path",
+        "misc_timeout",
+        "misc_dynamic",
+    ]
+)
+
+
+def _check(check: Check) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "type": check.kind,
+        "connect_port": check.connect_port,
+        "connect_timeout": None if check.kind == "MISC_CHECK" else check.connect_timeout,
+        "retry": check.retry,
+        "delay_before_retry": check.delay_before_retry,
+        "raw": raw_of(check.node, _CHECK) or None,
+    }
+    if check.kind == "MISC_CHECK":
+        made |= {
+            "misc_path": STUB,
+            "misc_timeout": None if check.misc_timeout is None else round(check.misc_timeout),
+            "misc_dynamic": check.has("misc_dynamic") or None,
+        }
+    if check.kind == "HTTP_GET" and check.urls:
+        url = check.urls[0]
+        status = _arg(url, "status_code")
+        made |= {
+            "path": _arg(url, "path"),
+            "status_code": int(status) if status and status.isdigit() else None,
+            "digest": _arg(url, "digest"),
+            "virtualhost": _arg(url, "virtualhost"),
+        }
+    return made
+
+
+def _arg(node: Node, keyword: str) -> str | None:
+    found = node.last(keyword)
+    return found.arg() or None if found else None

@@ -1,0 +1,101 @@
+"""VRRP instances of the files -> those of a topology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lvslab.conf.models import Instance
+from lvslab.conf.values import whole
+from lvslab.importer.model import ImportProblem, Source
+from lvslab.importer.pools import raw_of
+
+_INSTANCE = frozenset(
+    [
+        "state",
+        "interface",
+        "virtual_router_id",
+        "priority",
+        "version",
+        "advert_int",
+        "nopreempt",
+        "preempt_delay",
+        "unicast_src_ip",
+        "unicast_peer",
+        "authentication",
+        "virtual_ipaddress",
+        "virtual_ipaddress_excluded",
+        "garp_master_delay",
+        "garp_master_repeat",
+        "garp_master_refresh",
+        "garp_master_refresh_repeat",
+        "garp_lower_prio_delay",
+        "garp_lower_prio_repeat",
+        "track_interface",
+    ]
+)
+_GARP = (
+    "master_delay",
+    "master_repeat",
+    "master_refresh",
+    "master_refresh_repeat",
+    "lower_prio_delay",
+    "lower_prio_repeat",
+)
+
+
+def instances(sources: Sequence[Source], interface: str) -> dict[str, Any]:
+    """Return every instance, as the first director that has it says; priorities are each one's.
+
+    Raises ImportProblem where there is none.
+    """
+    found: dict[str, list[tuple[Source, Instance]]] = {}
+    for source in sources:
+        for one in source.config.view.instances:
+            found.setdefault(one.name, []).append((source, one))
+    if not found:
+        raise ImportProblem(
+            "there is no vrrp_instance in it",
+            where=sources[0].config.document.name,
+            fix="give the files of the directors that hand a VIP over",
+        )
+    return {name: _instance(parts, interface) for name, parts in found.items()}
+
+
+def _instance(parts: Sequence[tuple[Source, Instance]], interface: str) -> dict[str, Any]:
+    first = parts[0][1]
+    vips = [v for v in first.vips if v.address is not None and v.address.version == 4]
+    if not vips:
+        raise ImportProblem(
+            f"instance {first.name} has no IPv4 VIP", where=str(first.where), fix="IPv4 only"
+        )
+    garp = {key: _whole(first, f"garp_{key}") for key in _GARP}
+    garp = {key: value for key, value in garp.items() if value is not None}
+    label = next((v.label for v in vips if v.label), None)
+    nopreempt = any(one.nopreempt for _, one in parts)
+    delay = max(one.preempt_delay for _, one in parts)
+    return {
+        "vrid": first.vrid,
+        "vips": [v.ip for v in vips],
+        "version": first.version,
+        "advert_int": first.advert_int,
+        "preempt": False if nopreempt else None,
+        "preempt_delay": delay or None,
+        "unicast": first.unicast or None,
+        "auth": _auth(first),
+        "garp": garp or None,
+        "label": f"{interface}:{label.partition(':')[2]}" if label and ":" in label else None,
+        "priorities": {source.name: one.priority for source, one in parts},
+        "raw": raw_of(first.node, _INSTANCE),
+    }
+
+
+def _auth(first: Instance) -> dict[str, str] | None:
+    if not first.auth_type or first.version != 2:
+        return None
+    return {"auth_type": first.auth_type, "auth_pass": first.auth_pass[:8]}
+
+
+def _whole(first: Instance, keyword: str) -> int | None:
+    node = first.node.last(keyword)
+    return whole(node.arg()) if node else None

@@ -1,0 +1,99 @@
+"""The same thing in one form, whoever wrote it: keepalived has two names for some, and defaults."""
+
+from __future__ import annotations
+
+from ipaddress import ip_interface
+
+from lvslab.conf.tree import Node
+
+Path = tuple[tuple[str, ...], ...]
+
+#: Other names of a keyword (check_parser.c, vrrp_parser.c).
+_ALIASES = {
+    "lvs_sched": "lb_algo",
+    "lvs_method": "lb_kind",
+    "nb_get_retry": "retry",
+    "vrrp_garp_interval": "vrrp_garp_interval",
+}
+#: Blocks of which each line is a value by itself.
+_ADDRESSES = frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded"})
+#: Scripts and mail are of the machine, not of the configuration under test.
+SCRIPTS = frozenset(
+    {
+        "notify",
+        "notify_master",
+        "notify_backup",
+        "notify_fault",
+        "notify_stop",
+        "notify_up",
+        "notify_down",
+        "notify_master_rx_lower_pri",
+        "quorum_up",
+        "quorum_down",
+        "script",
+        "misc_path",
+        "startup_script",
+        "shutdown_script",
+    }
+)
+MAIL = frozenset(
+    {
+        "notification_email",
+        "notification_email_from",
+        "smtp_server",
+        "smtp_connect_timeout",
+        "smtp_helo_name",
+        "smtp_alert",
+        "smtp_alert_vrrp",
+        "smtp_alert_checker",
+        "no_email_faults",
+        "no_checker_emails",
+    }
+)
+#: What a script is replaced by, in the lab: it is there on every node and says yes.
+STUB = "/bin/true"
+
+
+def canonical(node: Node, interfaces: frozenset[str], to: str) -> tuple[tuple[str, ...], bool]:
+    """Return a directive's words in one form, and whether they had to be changed for the lab.
+
+    ``interfaces`` are the names that the machine has; all are ``to`` in the lab.
+    """
+    parent = node.parent.keyword if node.parent else ""
+    words = [w.value for w in node.words]
+    keyword = _ALIASES.get(words[0], words[0]) if words else ""
+    mapped = bool(words) and keyword != words[0]
+    if parent in _ADDRESSES:
+        return _address(words, interfaces, to)
+    rest = []
+    for word in words[1:]:
+        new = to if word in interfaces and keyword in ("interface", "dev") else word
+        mapped |= new != word
+        rest.append(new)
+    if keyword in SCRIPTS and rest and rest[0] != STUB:
+        return (keyword, STUB), True
+    return (keyword, *rest), mapped
+
+
+def _address(words: list[str], interfaces: frozenset[str], to: str) -> tuple[tuple[str, ...], bool]:
+    """Return a line of virtual_ipaddress: a /32 with its interface, as the lab writes it."""
+    try:
+        ip = ip_interface(words[0]).ip
+    except ValueError:
+        return tuple(words), False
+    label = words[words.index("label") + 1] if "label" in words[:-1] else None
+    name = next((i for i in interfaces if label and label.startswith(f"{i}:")), None)
+    if label and name:
+        label = to + label[len(name) :]
+    made = (f"{ip}/32", "dev", to, *(("label", label) if label else ()))
+    return made, list(made) != words
+
+
+def path_of(node: Node, interfaces: frozenset[str], to: str) -> Path:
+    """Return where a directive stands: the blocks it is in and its own words, in one form."""
+    found = []
+    here: Node | None = node
+    while here is not None and here.words:
+        found.append(canonical(here, interfaces, to)[0])
+        here = here.parent
+    return tuple(reversed(found))
