@@ -55,6 +55,8 @@ class _Definition:
 class _Work:
     text: Text
     nesting: int
+    #: Of a round of ~SEQ or ~LST: what is defined before the line is looked at.
+    values: dict[str, str] | None = None
 
 
 def expand(
@@ -143,6 +145,8 @@ class _Run:
     def _step(self, work: _Work, folder: Path, depth: int) -> list[_Work] | None:
         """Do one thing to a line; what has to be looked at again is returned."""
         text = work.text
+        for name, value in (work.values or {}).items():
+            self.definitions[name] = _Definition([Text(value, text.at, exact=False)], False)
         if not text.value:
             return None
         if (match := _INCLUDE.match(text.value)) is not None:
@@ -153,7 +157,7 @@ class _Run:
             return None
         if text.value[0] == "@":
             left = self._condition(text)
-            return None if left is None else [replace(work, text=left)]
+            return None if left is None else [_Work(left, work.nesting)]
         if text.value[0] == "$" and self._define(text):
             return None
         if text.value.startswith(("~SEQ", "~LST")):
@@ -194,18 +198,9 @@ class _Run:
         rest, rounds = made
         if work.nesting >= self.limits.nesting:
             raise self._too_deep(work)
-        out = []
-        size = 0
-        for values in rounds:
-            value = _with(rest, values)
-            size += len(value)
-            if size > self.limits.characters:
-                raise ConfError(
-                    "this becomes too much text", where=str(work.text.at), fix="make it smaller"
-                )
-            text = Text(value, replace(work.text.at, end=0), exact=False)
-            out.append(_Work(text, work.nesting + 1))
-        return out
+        # As keepalived does: a definition, so that what is substituted later sees it, too.
+        text = replace(_cut(work.text, len(work.text.value) - len(rest)), value=rest)
+        return [_Work(text, work.nesting + 1, values) for values in rounds]
 
     def _too_deep(self, work: _Work) -> ConfError:
         return ConfError(
@@ -280,15 +275,6 @@ class _Run:
             self.file(Document.of(str(path), data), path.parent, depth + 1)
         if not found:
             self.issue("include", text.at, pattern)
-
-
-def _with(text: str, values: dict[str, str]) -> str:
-    """Return a line with the variables of one round in it; others stay."""
-
-    def value(match: re.Match[str]) -> str:
-        return values.get(match[1] or match[3], match[0])
-
-    return _USE.sub(value, text)
 
 
 def _cut(text: Text, start: int) -> Text:

@@ -213,7 +213,7 @@ def _real_server(node: Node, vs: Node) -> RealServer:
         node=node,
         address=_ip(node.arg()),
         port=whole(node.arg(1)),
-        weight=1 if weight is None else weight,
+        weight=1 if weight is None or weight < 0 else weight,
         method=_value(node, "lvs_method") or _value(vs, "lb_kind", "lvs_method"),
         checks=tuple(_check(n, node, vs) for n in node.all(*CHECKS)),
     )
@@ -224,7 +224,9 @@ def _check(node: Node, rs: Node, vs: Node) -> Check:
 
     def inherited(*keywords: str) -> float | None:
         for block in (node, rs, vs):
-            if (value := number(_value(block, *keywords))) is not None:
+            value = number(_value(block, *keywords))
+            # Out of range: keepalived ignores it.
+            if value is not None and (value > 0 or (value == 0 and keywords[0] == "retry")):
                 return value
         return None
 
@@ -237,7 +239,7 @@ def _check(node: Node, rs: Node, vs: Node) -> Check:
     return Check(
         node=node,
         kind=kind,
-        connect_port=whole(_value(node, "connect_port")),
+        connect_port=whole(_value(node, "connect_port")) or None,
         connect_timeout=_CONNECT_TIMEOUT if timeout is None else timeout,
         retry=_RETRY.get(kind, 1) if retry is None else int(retry),
         delay_before_retry=default_delay if delay is None else delay,

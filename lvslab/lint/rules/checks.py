@@ -151,9 +151,9 @@ def url_without_path(node: Node) -> Iterator[Hit]:
     "checks",
     "HTTP_GET without a url",
     why="keepalived says 'has no urls specified' and drops the check: the real server is never "
-    "found to be down.",
+    "found to be down. Version 2.2.7 then dies of a segmentation fault, in -t, too.",
     fix="Write url { path / }.",
-    source="http_get_check() in keepalived's check_http.c",
+    source="seen with keepalived 2.2.7: 'has no urls specified', then 'Segmentation fault'",
     bad="HTTP_GET {\n    connect_timeout 3\n}",
 )
 def http_without_url(node: Node) -> Iterator[Hit]:
@@ -232,10 +232,15 @@ def tcp_check_of_udp(node: Node) -> Iterator[Hit]:
     """Only where protocol UDP is written: LVS081 speaks of the default."""
     for vs, rs, check in _checks(node):
         tcp = check.kind in ("TCP_CHECK", *_HTTP)
-        if tcp and vs.of == "address" and vs.protocol == "UDP" and vs.has("protocol"):
+        if tcp and vs.of == "address" and _udp(vs):
             other = check.connect_port is not None and check.connect_port != rs.port
             if not other:
                 yield Hit(check.node.at, f"{check.kind} of a UDP service", "UDP_CHECK")
+
+
+def _udp(vs: VirtualServer) -> bool:
+    line = vs.node.last("protocol")
+    return line is not None and line.arg().upper() == "UDP"
 
 
 @rule(

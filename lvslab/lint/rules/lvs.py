@@ -101,9 +101,10 @@ def unknown_scheduler(node: Node) -> Iterator[Hit]:
     "lvs",
     "Ports that differ under direct routing",
     why="DR and TUN change no header, so the packet arrives at the port that the client asked for. "
-    "The check asks the other port and passes; the clients' connections are refused.",
+    "keepalived therefore says 'ports don't match - resetting' and checks the virtual server's "
+    "port: if nothing listens there, the real server is always down.",
     fix="Write the virtual server's port, or use NAT.",
-    source="ip_vs_xmit.c of the kernel (ip_vs_dr_xmit); LVS-HOWTO, LVS-DR",
+    source="seen with keepalived 2.2.7; ip_vs_dr_xmit() in the kernel's ip_vs_xmit.c",
     bad="virtual_server 172.20.1.100 80 {\n    lb_kind DR\n    real_server 172.20.1.10 8080 {\n"
     "    }\n}",
 )
@@ -168,7 +169,7 @@ def quorum_too_high(node: Node) -> Iterator[Hit]:
     """Above the sum."""
     for vs in node.view.virtual_servers:
         total = sum(r.weight for r in vs.real_servers)
-        if vs.real_servers and vs.quorum > total:
+        if total and vs.quorum > total:
             yield Hit(vs.at("quorum"), f"quorum {vs.quorum} is above all weights ({total})")
 
 

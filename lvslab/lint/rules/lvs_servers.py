@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from lvslab.lint.model import Hit, Node
-from lvslab.lint.registry import ERROR, WARNING, rule
+from lvslab.lint.registry import ERROR, INFO, WARNING, rule
 from lvslab.topology.problems import did_you_mean, shown
 
 SCHEDULERS = frozenset(
@@ -32,6 +32,30 @@ def real_server_twice(node: Node) -> Iterator[Hit]:
                 said = f"real_server {rs.key} is already there (line {seen[rs.key]})"
                 yield Hit(rs.node.at, said)
             seen.setdefault(rs.key, rs.node.at.line)
+
+
+@rule(
+    "LVS079",
+    INFO,
+    "lvs",
+    "Ports or a protocol with a firewall mark",
+    why="The mark chooses the packets, of any protocol and port. keepalived ignores the protocol "
+    "and clears the real servers' ports, also for their checks.",
+    fix="Leave protocol and the ports out, and write connect_port in the checks.",
+    source="seen with keepalived 2.2.7: 'protocol specified for fwmark - protocol will be "
+    "ignored', 'has port specified - clearing'",
+    bad="virtual_server fwmark 7 {\n    protocol TCP\n}",
+)
+def fwmark_port(node: Node) -> Iterator[Hit]:
+    """The protocol, and each port."""
+    for vs in node.view.virtual_servers:
+        if vs.of != "fwmark":
+            continue
+        if vs.has("protocol"):
+            yield Hit(vs.at("protocol"), "a firewall mark has no protocol")
+        for rs in vs.real_servers:
+            if rs.port:
+                yield Hit(rs.node.arg_at(1), f"port {rs.port} is cleared")
 
 
 @rule(

@@ -38,6 +38,10 @@ def deprecated_keyword(node: Node) -> Iterator[Hit]:
         yield Hit(child.at, f"{shown(child.keyword)} is deprecated", write, edits)
 
 
+#: Of these 0 was meant as "off", which is what they are without the line.
+_OFF = frozenset(("persistence_timeout", "vrrp_garp_interval", "vrrp_gna_interval"))
+
+
 @rule(
     "LVS010",
     ERROR,
@@ -56,7 +60,7 @@ def number_out_of_range(node: Node) -> Iterator[Hit]:
             continue
         text = child.arg()
         if problem := limits.problem(text):
-            zero = block in ("virtual_server", "global_defs") and text == "0"
+            zero = child.keyword in _OFF and text == "0"
             edits = drop(node, child) if zero and len(child.args) == 1 else ()
             write = "nothing: without the line it is off" if edits else limits.text
             yield Hit(child.arg_at(), f"{child.keyword} {shown(text)}: {problem}", write, edits)

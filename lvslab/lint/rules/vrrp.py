@@ -27,9 +27,10 @@ def _strict(node: Node, instance: Instance) -> Tree | None:
     why="With vrrp_strict a director whose priority is not 255 does not accept packets for the VIP "
     "(RFC 5798, Accept_Mode false): keepalived makes an nftables table that drops them. ARP is "
     "answered, and every packet is lost. As a load balancer must accept them, nothing is served.",
-    fix="Remove vrrp_strict, or write 'accept' in the instance.",
-    source="seen with keepalived 2.2.7; keepalived.conf(5), 'vrrp_strict' and 'accept'; RFC 5798 "
-    "section 6.1",
+    fix="Remove vrrp_strict. With version 3 'accept' in the instance does it, too; with version 2 "
+    "keepalived resets accept, because RFC 3768 has none.",
+    source="seen with keepalived 2.2.7 ('accept mode for VRRP version 2 does not comply with "
+    "RFC3768 - resetting'); keepalived.conf(5), 'vrrp_strict' and 'accept'; RFC 5798 section 6.1",
     bad="global_defs {\n    vrrp_strict\n}",
     good="global_defs {\n}",
 )
@@ -38,11 +39,13 @@ def strict_drops_traffic(node: Node) -> Iterator[Hit]:
     seen = set()
     for instance in node.view.instances:
         line = _strict(node, instance)
-        if line is None or instance.accept or instance.priority == 255 or line.at in seen:
+        accepts = instance.accept and instance.version == 3
+        if line is None or accepts or instance.priority == 255 or line.at in seen:
             continue
         seen.add(line.at)
         said = f"packets to the VIPs of {instance.name} (priority {instance.priority}) are dropped"
-        yield Hit(line.at, said, "remove the line, or write 'accept' in the instance")
+        more = ", or write 'accept' in the instance" if instance.version == 3 else ""
+        yield Hit(line.at, said, f"remove the line{more}")
 
 
 @rule(

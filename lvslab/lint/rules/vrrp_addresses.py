@@ -91,10 +91,11 @@ def foreign_label(node: Node) -> Iterator[Hit]:
 
 @rule(
     "LVS034",
-    ERROR,
+    WARNING,
     "vrrp",
     "An instance without a VIP",
-    why="It would guard nothing. keepalived refuses it unless no_virtual_ipaddress is written.",
+    why="It guards nothing: keepalived says 'No VIP specified', unless no_virtual_ipaddress is "
+    "written.",
     fix="Write virtual_ipaddress { ... }.",
     source="keepalived.conf(5), 'no_virtual_ipaddress'; vrrp_complete_instance() in vrrp.c",
 )
@@ -247,11 +248,11 @@ def owner_priority(node: Node) -> Iterator[Hit]:
 
 @rule(
     "LVS042",
-    ERROR,
+    WARNING,
     "vrrp",
     "use_vmac with unicast and without vmac_xmit_base",
-    why="Unicast adverts have to leave by the interface itself; keepalived.conf(5) demands "
-    "vmac_xmit_base.",
+    why="Unicast adverts have to leave by the interface itself. keepalived 2.2.7 says so and sets "
+    "vmac_xmit_base by itself; others refuse it.",
     fix="Write vmac_xmit_base.",
     source="keepalived.conf(5), 'use_vmac', NOTE 2",
 )
