@@ -37,8 +37,9 @@ def run_fault(
     """Inject a fault, watch what follows, and return what was measured.
 
     ``params``: the fault's own. ``hold``: heal so many seconds after the fault and watch the
-    way back too; ``then_heal``: the same, as soon as the outcome is settled. ``rate`` in requests a second, ``deadline`` of
-    each in seconds. ``seed`` decides the phase of the injection (random when None; recorded).
+    way back too; ``then_heal``: the same, as soon as the outcome is settled. ``rate`` in
+    requests a second, ``deadline`` of each in seconds. ``seed`` decides the phase of the
+    injection (random when None; recorded).
 
     Raises FaultError, NotReadyError, AgentError; and CancelledError on Ctrl-C, which says
     whether the fault was healed (it is when it was to be healed) or how to heal it.
