@@ -111,7 +111,7 @@ def _director(spec: TopologySpec, me: DirectorSpec, configs: dict[str, Any]) -> 
 
 
 def _real_server(spec: TopologySpec, me: RealServerSpec, configs: dict[str, Any]) -> dict[str, Any]:
-    ports = ports_of(spec, me)
+    ports = ports_of(spec, me.name)
     service = _node(me.name, str(me.address)) | {
         "cap_add": ["NET_ADMIN"],
         # Given at creation: they hold before the VIP is there.

@@ -32,6 +32,7 @@ FAULT = Fault(
     },
     inject=_inject,
     heal=_heal,
+    effect={"director": "forwarding", "real-server": "timeout"},
     lesson={
         "director": (
             "Forwarding is the kernel's work and does not need keepalived: a frozen director "

@@ -28,6 +28,7 @@ FAULT = Fault(
     },
     inject=_inject,
     heal=_heal,
+    effect={"real-server": "refused"},
     default_for=frozenset({"real-server"}),
     lesson={
         "real-server": (

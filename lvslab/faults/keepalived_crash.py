@@ -30,6 +30,7 @@ FAULT = Fault(
     },
     inject=_inject,
     heal=_heal,
+    effect={"director": "forwarding"},
     lesson={
         "director": (
             "No outage is not all well: both directors hold the VIP. The dead one's kernel still "

@@ -27,6 +27,7 @@ FAULT = Fault(
     },
     inject=_inject,
     heal=_heal,
+    effect={"director": "graceful"},
     lesson={
         "director": (
             "kill -9 of the process one sees in ps is not a crash of keepalived: what was seen "

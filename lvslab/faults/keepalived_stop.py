@@ -26,6 +26,7 @@ FAULT = Fault(
     },
     inject=_inject,
     heal=_heal,
+    effect={"director": "graceful"},
     lesson={
         "director": (
             "The priority-0 advert is why a planned stop costs a fraction of a failure: only the "

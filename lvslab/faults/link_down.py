@@ -32,6 +32,7 @@ FAULT = Fault(
     },
     inject=_inject,
     heal=_heal,
+    effect={"director": "silent", "real-server": "unreachable"},
     default_for=frozenset({"director"}),
     lesson={
         "director": (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
 
 from lvslab.errors import FaultError
 from lvslab.plan.model import Role
@@ -21,6 +23,27 @@ A_ROLE: Mapping[Role, str] = {
 }
 
 
+#: What comes of a fault, as far as a protocol promises something of it. A director's:
+#: ``graceful``, it says goodbye; ``silent``, nothing of it is heard nor forwarded any more;
+#: ``forwarding``, it is not heard and its kernel forwards on; ``nothing``, no one notices.
+#: A real server's, to a connection: ``refused`` at once, ``timeout`` (nobody answers in it),
+#: ``unreachable`` (not even the kernel does).
+Effect = Literal["graceful", "silent", "forwarding", "nothing", "refused", "timeout", "unreachable"]
+
+
+class Params(BaseModel):
+    """What can be said about a fault; one without parameters has none of these.
+
+    A field's docstring describes it in ``lvslab faults``. Text is read as what the field is,
+    because a command line has nothing else.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+P = TypeVar("P", bound=Params)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A node as a fault sees it."""
@@ -29,6 +52,35 @@ class Target:
     role: Role
     #: The interface that carries VRRP, the VIP and the checks.
     interface: str = "eth0"
+    #: The lab that it is in; None where a fault does not ask for it.
+    spec: TopologySpec | None = None
+    params: Params = field(default_factory=Params)
+
+    @property
+    def lab(self) -> TopologySpec:
+        """The lab's topology. Raises FaultError where the target was made without one."""
+        if self.spec is None:
+            raise FaultError(f"{self.name} belongs to no topology", fix="aim with registry.choose")
+        return self.spec
+
+    def given(self, kind: type[P]) -> P:
+        """Return the parameters as the fault's own kind; its defaults where none were given."""
+        return self.params if isinstance(self.params, kind) else kind()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a fault does in one node."""
+
+    node: str
+    inject: list[Operation]
+    heal: list[Operation]
+
+
+def nowhere(target: Target) -> str | None:
+    """Return why a fault makes no sense on a target: never, for most."""
+    del target
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +98,18 @@ class Fault:
     default_for: frozenset[Role] = frozenset()
     #: The container itself ends, so lvslab must start it before anything else can heal.
     engine_heal: bool = False
+    #: It heals by itself so many seconds after it was injected, whoever watches.
+    returns: Callable[[Target], float] | None = None
     #: What a reader should know after having seen it, by role; printed under the figures.
     lesson: Mapping[Role, str] = field(default_factory=dict)
+    params: type[Params] = Params
+    #: What a protocol can promise of it, by role; a role that is missing is promised nothing.
+    effect: Mapping[Role, Effect] = field(default_factory=dict)
+    #: Nodes other than the target in which something is done; the target's own part is then
+    #: left out where it is empty.
+    elsewhere: Callable[[Target], Sequence[Part]] | None = None
+    #: Why it makes no sense on this very target, in words; None where it does.
+    refuses: Callable[[Target], str | None] = nowhere
 
     @property
     def roles(self) -> frozenset[Role]:
@@ -62,6 +124,12 @@ class Fault:
         """Return the agent's operations that undo it; run after the container was started."""
         return self.heal(target)
 
+    def parts(self, target: Target) -> list[Part]:
+        """Return what is done where, in the order in which it is injected."""
+        found = [] if self.elsewhere is None else list(self.elsewhere(target))
+        own = Part(target.name, self.inject_ops(target), self.heal_ops(target))
+        return [own, *found] if own.inject or not found else found
+
 
 def target_of(spec: TopologySpec, node: str) -> Target:
     """Return the node of that name as a target. Raises FaultError when there is none."""
@@ -70,7 +138,7 @@ def target_of(spec: TopologySpec, node: str) -> Target:
         raise FaultError(
             f"lab {spec.name!r} has no node {node!r}", fix=f"nodes: {', '.join(roles)}"
         )
-    return Target(node, roles[node])
+    return Target(node, roles[node], spec=spec)
 
 
 def roles_of(spec: TopologySpec) -> dict[str, Role]:

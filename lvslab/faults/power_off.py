@@ -33,5 +33,6 @@ FAULT = Fault(
     },
     inject=_inject,
     heal=_heal,
+    effect={"director": "silent", "real-server": "unreachable"},
     engine_heal=True,
 )

@@ -6,16 +6,22 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType, ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from lvslab import faults
 from lvslab.errors import FaultError
-from lvslab.faults.model import A_ROLE, Fault, Target, roles_of, target_of
+from lvslab.faults.model import A_ROLE, Effect, Fault, Params, Target, roles_of, target_of
 from lvslab.plan.model import Role
 from lvslab.topology.spec import TopologySpec
 
-_MACHINERY = frozenset({"model", "registry"})
+#: Files of the package that define no fault.
+_MACHINERY = frozenset({"model", "nodefiles", "registry"})
 
 
 def collect(modules: Iterable[ModuleType]) -> dict[str, Fault]:
@@ -76,7 +82,64 @@ def get(name: str) -> Fault:
     raise FaultError(f"there is no fault {name!r}", fix=f"{guess}supported: {', '.join(known)}")
 
 
-def choose(spec: TopologySpec, node: str, name: str | None = None) -> tuple[Fault, Target]:
+def effect_of(name: str, role: Role) -> Effect | None:
+    """Return what a protocol can promise of a fault; None: nothing, or there is no such fault."""
+    fault = all_faults().get(name)
+    return None if fault is None else fault.effect.get(role)
+
+
+def ends_kernel(name: str) -> bool:
+    """Whether a node's kernel (its network namespace) is gone after the fault."""
+    fault = all_faults().get(name)
+    return fault is not None and fault.engine_heal
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A parameter that is wrong."""
+
+    key: str
+    what: str
+    fix: str
+
+
+def mistakes(fault: Fault, given: Mapping[str, Any]) -> list[Mistake]:
+    """Return what is wrong with a fault's parameters; empty when nothing is."""
+    try:
+        fault.params.model_validate(given)
+    except ValidationError as error:
+        return [_mistake(fault, details) for details in error.errors(include_url=False)]
+    return []
+
+
+def _mistake(fault: Fault, details: ErrorDetails) -> Mistake:
+    key = str(details["loc"][0]) if details["loc"] else ""
+    known = list(fault.params.model_fields)
+    if details["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(key, known, n=1)
+        guess = f"did you mean {close[0]!r}? " if close else ""
+        what = f"fault {fault.name!r} has no parameter {key!r}"
+        return Mistake(key, what, f"{guess}it has {', '.join(known) or 'none'}")
+    what = details["msg"].removeprefix("Value error, ")
+    what = what[:1].lower() + what[1:]
+    fix = f"'lvslab faults {fault.name}' says what it takes"
+    return Mistake(key, f"parameter {key!r} of fault {fault.name!r}: {what}" if key else what, fix)
+
+
+def parameters(fault: Fault, given: Mapping[str, Any]) -> Params:
+    """Return a fault's parameters. Raises FaultError that names the first that is wrong."""
+    wrong = mistakes(fault, given)
+    if wrong:
+        raise FaultError(wrong[0].what, fix=wrong[0].fix)
+    return fault.params.model_validate(given)
+
+
+def choose(
+    spec: TopologySpec,
+    node: str,
+    name: str | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> tuple[Fault, Target]:
     """Return the fault to inject (the role's default when ``name`` is None) and its target.
 
     Raises FaultError when there is no such node or fault, or when the fault makes no sense
@@ -90,14 +153,18 @@ def choose(spec: TopologySpec, node: str, name: str | None = None) -> tuple[Faul
             f"{node} is {A_ROLE[target.role]}: it is what measures, and is not broken",
             fix=f"aim at one of {', '.join(breakable)}",
         )
-    if name is None:
-        return fitting[0], target
-    fault = get(name)
+    fault = fitting[0] if name is None else get(name)
     if target.role not in fault.roles:
         aims = [n for n, r in roles_of(spec).items() if r in fault.roles]
         raise FaultError(
             f"fault {name!r} makes no sense on {node}, which is {A_ROLE[target.role]}",
             fix=f"on {node}: {', '.join(f.name for f in fitting)}; "
             f"{name} can be aimed at: {', '.join(aims) or 'nothing in this lab'}",
+        )
+    target = replace(target, params=parameters(fault, params or {}))
+    if (why := fault.refuses(target)) is not None:
+        raise FaultError(
+            f"fault {fault.name!r} makes no sense on {node}: {why}",
+            fix=f"on {node}: {', '.join(f.name for f in fitting if f is not fault)}",
         )
     return fault, target

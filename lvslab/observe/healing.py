@@ -9,9 +9,7 @@ from typing import Any
 from lvslab.errors import AgentError, FaultError, LabError
 from lvslab.faults.model import roles_of
 from lvslab.observe.collector import Lab
-
-#: Seconds that healing may take: a service that is started is waited for.
-HEAL_TIMEOUT = 60.0
+from lvslab.observe.injecting import ORDER_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,17 @@ def heal(lab: Lab, node: str | None = None) -> list[Healed]:
             continue
         if one.started or one.faults:
             done.append(one)
+    if node is not None:
+        for name in names:
+            if name == node:
+                continue
+            try:
+                faults = _aimed_at(lab, name, node)
+            except LabError as error:
+                failed.append(error)
+                continue
+            if faults:
+                done.append(Healed(name, started=False, faults=faults))
     if failed:
         raise AgentError(
             "; ".join(_say(error) for error in failed),
@@ -58,6 +67,17 @@ def heal(lab: Lab, node: str | None = None) -> list[Healed]:
             "or replace the node with lvslab up",
         )
     return done
+
+
+def _aimed_at(lab: Lab, name: str, target: str) -> tuple[str, ...]:
+    """Heal what lies in one node and was aimed at another; return what that was."""
+    try:
+        entries = [e for e in journal(lab, name) if e.get("target") == target]
+    except LabError:
+        return ()  # one that has ended is not what is to be healed
+    for entry in entries:
+        lab.nodes[name].link().request("heal", fault_id=entry["fault_id"], timeout=ORDER_TIMEOUT)
+    return tuple(str(e["fault"]) for e in entries)
 
 
 def heal_node(lab: Lab, name: str) -> Healed:
@@ -73,7 +93,7 @@ def heal_node(lab: Lab, name: str) -> Healed:
         entries = journal(lab, name)
     faults = tuple(str(e["fault"]) for e in entries)
     if entries:
-        lab.nodes[name].link().request("heal", timeout=HEAL_TIMEOUT)
+        lab.nodes[name].link().request("heal", timeout=ORDER_TIMEOUT)
     return Healed(name, started, faults)
 
 

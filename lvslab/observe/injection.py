@@ -10,9 +10,9 @@ from typing import Any
 from lvslab.errors import FaultError, LabError
 from lvslab.faults.model import Fault, Target
 from lvslab.faults.registry import choose
-from lvslab.observe import expect
+from lvslab.observe import expect, injecting
 from lvslab.observe.collector import Lab
-from lvslab.observe.healing import HEAL_TIMEOUT, journal
+from lvslab.observe.healing import journal
 from lvslab.observe.recorder import HEALING, Recorder
 from lvslab.timeline.decomposition import removed
 from lvslab.timeline.events import Event
@@ -30,11 +30,14 @@ class Injection:
         fault: str | None = None,
         *,
         seed: int,
+        params: Mapping[str, Any] | None = None,
     ) -> None:
         """Raise FaultError when the fault makes no sense on the node."""
         self.fault: Fault
         self.target: Target
-        self.fault, self.target = choose(lab.spec, node, fault)
+        self.fault, self.target = choose(lab.spec, node, fault, params)
+        #: The nodes that it is in.
+        self.nodes = tuple(dict.fromkeys(p.node for p in self.fault.parts(self.target)))
         self._lab, self._recorder = lab, recorder
         #: Whether the agent was told to, whatever it answered.
         self.ordered = False
@@ -59,7 +62,13 @@ class Injection:
 
     def refuse_twice(self) -> None:
         """Raise FaultError when a fault is in the node already."""
-        left = journal(self._lab, self.target.name)
+        name = self.target.name
+        left = [
+            entry
+            for node in dict.fromkeys((name, *self.nodes))
+            for entry in journal(self._lab, node)
+            if node == name or entry.get("target") == name
+        ]
         if left:
             raise FaultError(
                 f"{left[0]['fault']} is in {self.target.name} already",
@@ -98,19 +107,11 @@ class Injection:
 
         self.ordered = True
 
-        def order() -> dict[str, Any]:
-            return recorder.request(
-                name,
-                "inject",
-                fault=self.fault.name,
-                fault_id=self.run.fault_id,
-                ops=self.fault.inject_ops(self.target),
-                heal=self.fault.heal_ops(self.target),
-                timeout=HEAL_TIMEOUT,
-            )
+        def order() -> float:
+            return injecting.inject(recorder.request, self.fault, self.target, self.run.fault_id)
 
         try:
-            t = float(recorder.carry_out(order)["t"])
+            t = float(recorder.carry_out(order))
         except LabError:
             # A node whose power was cut need not live to answer; its event tells.
             if not self.fault.engine_heal:
@@ -120,10 +121,14 @@ class Injection:
                 raise
             t = self.injected
         self.injected = t
+        if self.fault.returns is not None:
+            recorder.at(t + self.fault.returns(self.target), self.heal)
         return t
 
     def heal(self) -> None:
-        """Heal the fault, if it is in. Raises AgentError."""
+        """Heal the fault, if it is in; nothing where it has healed. Raises AgentError."""
+        if self.healed is not None:
+            return
         recorder, name = self._recorder, self.target.name
         now = recorder.clock()
         if self.fault.engine_heal:
@@ -137,9 +142,9 @@ class Injection:
         else:
             recorder.tell(Event(now, name, HEALING, {"fault": self.fault.name}))
 
-        def order() -> Any:
+        def order() -> None:
             # This one alone: another in the same node has its own time.
-            return recorder.request(name, "heal", fault_id=self.run.fault_id, timeout=HEAL_TIMEOUT)
+            injecting.heal(recorder.request, self.nodes, self.run.fault_id)
 
         recorder.carry_out(order)
         if self.injected is None and self.healed is None:

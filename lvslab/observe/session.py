@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
-from lvslab.errors import CancelledError
+from lvslab.errors import CancelledError, FaultError
 from lvslab.faults.model import Fault
 from lvslab.faults.registry import choose
+from lvslab.observe import injecting
 from lvslab.observe.collector import Collector, Lab
-from lvslab.observe.healing import HEAL_TIMEOUT
 from lvslab.observe.watching import CLIENT_BACK, CLIENT_LOST, FaultSession, OnEvent
 from lvslab.timeline.result import FaultResult
 
@@ -23,6 +25,7 @@ def run_fault(
     node: str,
     fault: str | None = None,
     *,
+    params: Mapping[str, Any] | None = None,
     hold: float | None = None,
     then_heal: bool = False,
     rate: float = 50.0,
@@ -33,9 +36,10 @@ def run_fault(
 ) -> FaultResult:
     """Inject a fault, watch what follows, and return what was measured.
 
-    ``hold``: heal so many seconds after the fault and watch the way back too; ``then_heal``:
-    the same, as soon as the outcome is settled. ``rate`` in requests a second, ``deadline`` of
-    each in seconds. ``seed`` decides the phase of the injection (random when None; recorded).
+    ``params``: the fault's own. ``hold``: heal so many seconds after the fault and watch the
+    way back too; ``then_heal``: the same, as soon as the outcome is settled. ``rate`` in
+    requests a second, ``deadline`` of each in seconds. ``seed`` decides the phase of the
+    injection (random when None; recorded).
 
     Raises FaultError, NotReadyError, AgentError; and CancelledError on Ctrl-C, which says
     whether the fault was healed (it is when it was to be healed) or how to heal it.
@@ -44,6 +48,7 @@ def run_fault(
         lab,
         node,
         fault,
+        params=params,
         rate=rate,
         deadline=deadline,
         on_event=on_event,
@@ -82,15 +87,19 @@ def _cancelled(session: FaultSession, *, heal: bool) -> CancelledError:
     )
 
 
-def inject_only(lab: Lab, node: str, fault: str | None = None) -> Fault:
+def inject_only(
+    lab: Lab, node: str, fault: str | None = None, params: Mapping[str, Any] | None = None
+) -> Fault:
     """Inject a fault and watch nothing; return the fault. Raises FaultError, AgentError."""
-    chosen, target = choose(lab.spec, node, fault)
-    lab.nodes[node].link().request(
-        "inject",
-        fault=chosen.name,
-        fault_id=secrets.token_hex(6),
-        ops=chosen.inject_ops(target),
-        heal=chosen.heal_ops(target),
-        timeout=HEAL_TIMEOUT,
-    )
+    chosen, target = choose(lab.spec, node, fault, params)
+    if chosen.returns is not None:
+        raise FaultError(
+            f"{chosen.name} wants somebody who stays, to end it after its time",
+            fix=f"watch it: lvslab fail {node} {chosen.name}",
+        )
+
+    def request(node: str, do: str, **params: Any) -> dict[str, Any]:
+        return lab.nodes[node].link().request(do, **params)
+
+    injecting.inject(request, chosen, target, secrets.token_hex(6))
     return chosen

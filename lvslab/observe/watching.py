@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
+from typing import Any
 
 from lvslab.errors import FaultError
 from lvslab.observe import expect
@@ -29,6 +31,7 @@ class FaultSession:
         node: str,
         fault: str | None = None,
         *,
+        params: Mapping[str, Any] | None = None,
         rate: float = 50.0,
         deadline: float = 1.0,
         on_event: OnEvent | None = None,
@@ -40,7 +43,7 @@ class FaultSession:
         self._recorder = Recorder(
             lab, rate=rate, deadline=deadline, on_event=on_event, collector=collector
         )
-        self.injection = Injection(self._recorder, lab, node, fault, seed=self._seed)
+        self.injection = Injection(self._recorder, lab, node, fault, seed=self._seed, params=params)
 
     def __enter__(self) -> FaultSession:
         try:

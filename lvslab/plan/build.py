@@ -105,8 +105,7 @@ def _real_server(
     spec: TopologySpec, lab: str, network: NetworkPlan, me: RealServerSpec
 ) -> NodePlan:
     serves = tuple(vs for vs in spec.virtual_servers if _ports(vs, me.name))
-    ports = ports_of(spec, me)
-    vips = tuple(dict.fromkeys(vs.vip for vs in serves))
+    ports, vips = ports_of(spec, me.name), vips_of(spec, me.name)
     httpd = {
         "name": "httpd",
         "argv": ["apache2", "-D", "FOREGROUND", "-f", HTTPD_CONF],
@@ -135,10 +134,16 @@ def _client(spec: TopologySpec, lab: str, network: NetworkPlan, me: ClientSpec) 
     return _node(spec, lab, network, "client", me.name, me.address, description)
 
 
-def ports_of(spec: TopologySpec, me: RealServerSpec) -> tuple[int, ...]:
-    """Return the TCP ports at which a real server's httpd has to listen, sorted."""
+def ports_of(spec: TopologySpec, server: str) -> tuple[int, ...]:
+    """Return the TCP ports at which a real server's httpd listens."""
     tcp = (vs for vs in spec.virtual_servers if vs.protocol == "TCP")
-    return tuple(sorted({p for vs in tcp for p in _ports(vs, me.name)}))
+    return tuple(sorted({port for vs in tcp for port in _ports(vs, server)}))
+
+
+def vips_of(spec: TopologySpec, server: str) -> tuple[IPv4Address, ...]:
+    """Return the VIPs that a real server has on lo."""
+    serves = (vs for vs in spec.virtual_servers if _ports(vs, server))
+    return tuple(dict.fromkeys(vs.vip for vs in serves))
 
 
 def _ports(vs: VirtualServerSpec, server: str) -> set[int]:

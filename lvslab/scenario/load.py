@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from lvslab.errors import FaultError, LvslabError
 from lvslab.faults.model import A_ROLE, roles_of
-from lvslab.faults.registry import all_faults, choose, get
+from lvslab.faults.registry import all_faults, choose, get, mistakes
 from lvslab.plan.model import Role
 from lvslab.scenario import expectations
 from lvslab.scenario.language import Sentence, SentenceError, parse
@@ -143,7 +145,7 @@ class _Reader:
                 hint = did_you_mean(target, known) or f"there are {', '.join(known)}"
                 self._bad((*path, "target"), f"no node and no role is called {shown(target)}", hint)
             else:
-                self._fits(path, node, fault.name, target)
+                self._fits(path, node, fault.name, target, model.with_)
         return Step(
             name=model.name or model.fault,
             fault=model.fault,
@@ -154,13 +156,25 @@ class _Reader:
             params=dict(model.with_),
         )
 
-    def _fits(self, path: tuple[str | int, ...], node: str, fault: str, target: str) -> None:
+    def _fits(
+        self,
+        path: tuple[str | int, ...],
+        node: str,
+        fault: str,
+        target: str,
+        params: Mapping[str, Any],
+    ) -> None:
+        wrong = mistakes(get(fault), params)
+        for one in wrong:
+            self._bad((*path, "with", *([one.key] if one.key in params else [])), one.what, one.fix)
+        if wrong:
+            return
         roles = roles_of(self.topology)
         try:
-            choose(self.topology, node, fault)
+            choose(self.topology, node, fault, params)
         except FaultError as error:
             what = error.what
-            if target != node:
+            if target != node and roles[node] not in get(fault).roles:
                 role: Role = roles[node]
                 what = f"fault {fault!r} makes no sense on {target}, which is {A_ROLE[role]}"
             self._bad((*path, "fault"), what, error.fix or "")

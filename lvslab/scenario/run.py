@@ -129,7 +129,9 @@ class ScenarioRun:
             raise LabError(error.what, fix=error.fix) from error
         phase = self._chance.random() if step.phase is None else step.phase
         for i, node in enumerate(nodes):
-            one = Injection(recorder, self._lab, node, step.fault, seed=self._seed)
+            one = Injection(
+                recorder, self._lab, node, step.fault, seed=self._seed, params=step.params
+            )
             if i == 0:
                 self._wait_phase(one, phase, first=not self._live)
             one.prepare()

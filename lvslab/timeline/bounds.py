@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Literal
 
+from lvslab.faults.registry import effect_of
 from lvslab.topology.spec import (
     CheckSpec,
     PoolMember,
@@ -32,16 +33,6 @@ DOWN_TIMER_ADVERTS = 3
 #: ``timeout``: not at all. ``unreachable``: not at all, and sooner or later the kernel says so
 #: itself, because nobody answers its ARP; then an attempt ends early.
 Answer = Literal["refused", "timeout", "unreachable"]
-
-_GRACEFUL = frozenset({"keepalived-stop", "keepalived-kill"})
-_SILENT = frozenset({"link-down", "power-off"})
-_STILL_FORWARDING = frozenset({"keepalived-crash", "freeze"})
-_ANSWER: dict[str, Answer] = {
-    "httpd-stop": "refused",
-    "freeze": "timeout",
-    "link-down": "unreachable",
-    "power-off": "unreachable",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,15 +218,16 @@ def takeover(
     ``holder`` had the VIP (None: the highest priority); ``vip`` picks one instance of several.
     This is what was *detected*; what the client lost is :func:`expected`.
     """
+    effect = effect_of(fault, "director")
     bounds = []
     for instance in _held(spec, target, holder, vip):
         master = next(m for m in instance.members if m.director == target)
         heirs = [m for m in instance.by_priority() if m.director != target]
         if not heirs:
             return None
-        if fault in _GRACEFUL:
+        if effect == "graceful":
             bounds.append(failover_graceful(instance, heirs[0]))
-        elif fault in _SILENT | _STILL_FORWARDING:
+        elif effect in ("silent", "forwarding"):
             bounds.append(failover_crash(instance, heirs[0], master))
     return _hull(bounds)
 
@@ -257,24 +249,31 @@ def expected(
     the bound covers all VIPs; several instances with different holders need it.
     """
     if any(d.name == target for d in spec.directors):
-        if fault not in _GRACEFUL | _SILENT | _STILL_FORWARDING:
+        effect = effect_of(fault, "director")
+        if effect is None:
             return None
+        if effect == "nothing":
+            return _none("nobody notices it")
         if not _held(spec, target, holder, vip):
             return _none(f"{target} does not hold the VIP")
-        if fault in _STILL_FORWARDING:
+        if effect == "forwarding":
             return _none(
                 f"the kernel of {target} keeps the VIP and goes on forwarding; when another "
                 "director takes the VIP as well, either serves"
             )
         bound = takeover(spec, fault, target, holder, vip=vip)
         return None if bound is None else replace(bound, name="outage")
-    if any(r.name == target for r in spec.real_servers) and fault in _ANSWER:
-        return _expected_of_real_server(spec, _ANSWER[fault], fault, target, vip)
+    if any(r.name == target for r in spec.real_servers):
+        answer = effect_of(fault, "real-server")
+        if answer == "nothing":
+            return _none("nobody notices it")
+        if answer == "refused" or answer == "timeout" or answer == "unreachable":
+            return _expected_of_real_server(spec, answer, target, vip)
     return None
 
 
 def _expected_of_real_server(
-    spec: TopologySpec, answer: Answer, fault: str, target: str, vip: IPv4Address | None
+    spec: TopologySpec, answer: Answer, target: str, vip: IPv4Address | None
 ) -> Bound | None:
     bounds: list[Bound] = []
     for vs in spec.virtual_servers:
@@ -286,7 +285,7 @@ def _expected_of_real_server(
             others = any(m.weight for m in vs.members if m.server != target)
             if not others and vs.sorry_server is None:
                 return None
-            if member.check is None or (fault == "freeze" and member.check.kind == "TCP_CHECK"):
+            if member.check is None or (answer == "timeout" and member.check.kind == "TCP_CHECK"):
                 # A frozen server's kernel still accepts connections, and TCP_CHECK asks no more.
                 return None
             bounds.append(rs_removed(member.check, vs.delay_loop, answer))

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lvslab.faults.registry import ends_kernel
 from lvslab.timeline.events import INITIAL, Event
-
-#: The fault after which a node's kernel (its network namespace) is gone, addresses and all.
-_ENDS_KERNEL = "power-off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def _effect(event: Event, vips: Mapping[str, object]) -> dict[str, bool]:
         # On lo it is a real server's, which does not hold the VIP: it must keep quiet about it.
         if vip in vips and event.data["vip"] and event.data["interface"] != "lo":
             return {vip: event.kind == "addr.add"}
-    if event.kind == "fault.injected" and event.data["fault"] == _ENDS_KERNEL:
+    if event.kind == "fault.injected" and ends_kernel(event.data["fault"]):
         return dict.fromkeys(vips, False)
     return {}
 

@@ -161,7 +161,9 @@ def removal_times(result: FaultResult) -> dict[str, float]:
 
 def _moment(events: Iterable[Event], kind: str, run: Run) -> float | None:
     for event in events:
-        ours = event.node == run.node and event.data.get("id") in (None, run.fault_id)
+        # By its id, since it may lie in other nodes than the one that it is aimed at.
+        fault_id = event.data.get("id")
+        ours = event.node == run.node if fault_id is None else fault_id == run.fault_id
         if event.kind == kind and ours:
             return event.t
     return None

@@ -32,6 +32,14 @@ def fail(
             show_default=False,
         ),
     ] = None,
+    params: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            metavar="KEY=VALUE",
+            help="A parameter of the fault; may be given again ('lvslab faults FAULT').",
+        ),
+    ] = None,
     for_: Annotated[
         float | None, for_option("Heal it after so long, and watch the way back, too")
     ] = None,
@@ -50,16 +58,17 @@ def fail(
 
     if no_watch and for_ is not None:
         raise typer.BadParameter("--for watches the way back: not with --no-watch")
+    given = _given(params or [])
     with opened(s) as lab:
         if no_watch:
-            chosen = inject_only(lab, node, fault)
+            chosen = inject_only(lab, node, fault, given)
             s.out.data({"node": node, "fault": chosen.name})
             s.out.text(f"{chosen.name} is in {node}")
         else:
-            choose(lab.spec, node, fault)
+            choose(lab.spec, node, fault, given)
             s.out.text(f"[dim]{lab.name}: waiting until all is steady, then a random moment[/]")
             with telling(s) as tell:
-                result = run_fault(lab, node, fault, hold=for_, on_event=tell)
+                result = run_fault(lab, node, fault, params=given, hold=for_, on_event=tell)
             s.out.data(to_dict(result))
             for text in ("", *closing(result)):
                 s.out.reading(text)
@@ -68,6 +77,15 @@ def fail(
     else:
         s.out.next("lvslab status", "lvslab faults")
     return 0 if no_watch or result.held else 1
+
+
+def _given(words: list[str]) -> dict[str, str]:
+    """Return parameters by key. Raises BadParameter for what is no KEY=VALUE."""
+    pairs = [word.partition("=") for word in words]
+    for word, (key, equals, _) in zip(words, pairs, strict=True):
+        if not key or not equals:
+            raise typer.BadParameter(f"{word!r} is not KEY=VALUE", param_hint="-p")
+    return {key: value for key, _, value in pairs}
 
 
 @contextmanager

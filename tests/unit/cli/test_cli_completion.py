@@ -79,7 +79,10 @@ def test_labs_nodes_and_faults_complete(runner: CliRunner, app: typer.Typer) -> 
     assert complete(runner, app, "lvslab fail web key") == []
     assert complete(runner, app, "lvslab fail lvs1 htt") == []
     assert complete(runner, app, "lvslab fail client ") == []
-    assert complete(runner, app, "lvslab fail web htt") == ["httpd-stop"]
+    assert complete(runner, app, "lvslab fail web httpd-st") == [
+        "httpd-status",
+        "httpd-stop",
+    ]
 
 
 def test_shipped_topologies_and_files_complete(

@@ -222,4 +222,4 @@ def test_faults_lists_what_there_is(runner: CliRunner, app: typer.Typer) -> None
     assert by_name["link-down"]["default_for"] == ["director"]
     assert by_name["httpd-stop"]["roles"] == ["real-server"]
     shown = runner.invoke(app, ["faults"]).stdout.splitlines()
-    assert shown[-1] == "next: lvslab fail NODE [FAULT]"
+    assert "lvslab fail NODE [FAULT] [-p KEY=VALUE]" in shown[-1]

@@ -1,0 +1,157 @@
+"""What a fault changes in a node's files and packet filter, as the agent's operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lvslab.faults.model import Operation, Target
+from lvslab.topology.spec import TopologySpec, VrrpInstanceSpec
+
+# The plan is imported where it is needed: completion lists the faults, and must be quick.
+
+
+def rewrite_keepalived(spec: TopologySpec, director: str) -> list[Operation]:
+    """Return the operations that give a director the configuration of another topology."""
+    from lvslab.plan.build import KEEPALIVED_CONF
+    from lvslab.plan.render import keepalived_conf
+
+    me = next(d for d in spec.directors if d.name == director)
+    return [
+        {"op": "write", "path": KEEPALIVED_CONF, "content": keepalived_conf(spec, me)},
+        {"op": "service-reload", "name": "keepalived"},
+    ]
+
+
+def keepalived_back() -> list[Operation]:
+    """Return the operations that give a director its own configuration again."""
+    from lvslab.plan.build import KEEPALIVED_CONF
+
+    return [
+        {"op": "write-back", "path": KEEPALIVED_CONF},
+        {"op": "service-reload", "name": "keepalived"},
+    ]
+
+
+def with_instances(
+    target: Target, change: Callable[[VrrpInstanceSpec], VrrpInstanceSpec]
+) -> TopologySpec:
+    """Return the target's topology with the instances that it takes part in changed."""
+    return replace(
+        target.lab,
+        vrrp_instances=tuple(
+            change(i) if any(m.director == target.name for m in i.members) else i
+            for i in target.lab.vrrp_instances
+        ),
+    )
+
+
+def rewrite_httpd(target: Target, more: str) -> list[Operation]:
+    """Return the operations that add lines to a real server's httpd configuration.
+
+    SIGUSR1 is Apache's graceful restart: its ports stay open, and nothing is refused.
+    """
+    from lvslab.plan.build import HTTPD_CONF, ports_of
+    from lvslab.plan.render import httpd_conf
+
+    me = next(r for r in target.lab.real_servers if r.name == target.name)
+    content = httpd_conf(me, ports_of(target.lab, me.name)) + "\n" + more
+    return [
+        {"op": "write", "path": HTTPD_CONF, "content": content},
+        {"op": "service-reload", "name": "httpd", "signal": "USR1"},
+    ]
+
+
+def httpd_back() -> list[Operation]:
+    """Return the operations that give a real server its own httpd configuration again."""
+    from lvslab.plan.build import HTTPD_CONF
+
+    return [
+        {"op": "write-back", "path": HTTPD_CONF},
+        {"op": "service-reload", "name": "httpd", "signal": "USR1"},
+    ]
+
+
+def no_web_server(target: Target) -> str | None:
+    """Return why a real server's web server cannot be broken; None where there is one."""
+    from lvslab.plan.build import ports_of
+
+    return None if ports_of(target.lab, target.name) else "it serves nothing"
+
+
+def no_vip(target: Target) -> str | None:
+    """Return why a real server's VIP cannot be changed; None where it has one."""
+    from lvslab.plan.build import vips_of
+
+    return None if vips_of(target.lab, target.name) else "it has no VIP on lo"
+
+
+def lo_vips(target: Target) -> tuple[str, ...]:
+    """Return the VIPs that a real server has on lo."""
+    from lvslab.plan.build import vips_of
+
+    return tuple(map(str, vips_of(target.lab, target.name)))
+
+
+def drop(table: str, dev: str, ingress: tuple[str, ...], egress: tuple[str, ...]) -> Operation:
+    """Return the operation that drops what matches, at the device itself.
+
+    Netdev hooks, because keepalived sends its gratuitous ARP by AF_PACKET, which no output hook
+    sees. What is dropped on its way out no tcpdump sees, what is dropped on its way in it does.
+    """
+    text = f"table netdev {table} {{\n"
+    for name, rules in (("ingress", ingress), ("egress", egress)):
+        text += f"  chain {name} {{\n"
+        text += f'    type filter hook {name} device "{dev}" priority 0;\n'
+        text += "".join(f"    {rule} drop\n" for rule in rules) + "  }\n"
+    return {"op": "run", "argv": ["nft", text + "}"], "touches": f"nft:{table}"}
+
+
+def drop_no_more(table: str) -> Operation:
+    """Return the operation that removes what :func:`drop` made; safe where there is nothing."""
+    # Adding it first makes the deletion of what is not there no mistake.
+    argv = ["nft", f"add table netdev {table}; delete table netdev {table}"]
+    return {"op": "run", "argv": argv, "touches": f"nft:{table}"}
+
+
+#: Says by gratuitous ARP (RFC 5227 section 3) that this node has an address, if it has: VIP DEV.
+_ANNOUNCE = r"""
+import socket, subprocess, sys
+vip, dev = sys.argv[1:]
+had = subprocess.check_output(["ip", "-4", "-o", "addr", "show", "dev", dev])
+if f" {vip}/".encode() in had:
+    mac = bytes.fromhex(open(f"/sys/class/net/{dev}/address").read().strip().replace(":", ""))
+    ip = socket.inet_aton(vip)
+    frame = b"\xff" * 6 + mac + bytes.fromhex("0806000108000604" "0001") + mac + ip + bytes(6) + ip
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind((dev, 0x0806))
+        s.send(frame)
+"""
+
+
+def announce(vip: str, dev: str) -> Operation:
+    """Return the operation that announces an address, in a node that has it on the interface."""
+    return {"op": "run", "argv": ["python3", "-c", _ANNOUNCE, vip, dev]}
+
+
+def tc(target: Target, *words: str) -> Operation:
+    """Return the operation that runs tc (tc(8)) on the target's interface, by its words."""
+    argv = ["tc", *words[:2], "dev", target.interface, *words[2:]]
+    return {"op": "run", "argv": argv, "touches": f"qdisc:{target.interface}"}
+
+
+def queue_of(target: Target, queue: list[str], *matches: list[str]) -> list[Operation]:
+    """Return the operations that put what matches into a queue; the rest is sent as before."""
+    # Everything goes through the first band, what matches through the last.
+    bands = ["handle", "1:", "prio", "bands", "4", "priomap", *["0"] * 16]
+    return [
+        tc(target, "qdisc", "add", "root", *bands),
+        tc(target, "qdisc", "add", "parent", "1:4", *queue),
+        *(tc(target, "filter", "add", "parent", "1:", *m, "flowid", "1:4") for m in matches),
+    ]
+
+
+def no_queue(target: Target) -> list[Operation]:
+    """Return the operations that give the interface its own queue again; safe to do twice."""
+    # Replaced first: the deletion of what is not there would be a mistake.
+    return [tc(target, "qdisc", "replace", "root", "pfifo"), tc(target, "qdisc", "del", "root")]
