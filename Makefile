@@ -68,7 +68,15 @@ check: lint types unit ## lint, types and unit
 # Real machines under emulation on shared cores: one that was starved is tried once more, and the
 # closing summary names it (R).
 integration: ready ## Tests on a real engine
-	$(BIN)/pytest -rR --reruns 1 tests/integration
+	$(BIN)/pytest -rR --reruns 1 tests/integration \
+	  --ignore tests/integration/test_faults_within.py --ignore tests/integration/test_faults_beside.py
+
+.PHONY: faults
+# Ten minutes; some were seen to pass at the second try only, on a machine that was busy. To become
+# a part of `integration` once they were seen on a quiet one.
+faults: ready ## The tests of the faults that came later, on a real engine
+	$(BIN)/pytest -rR --reruns 1 tests/integration/test_faults_within.py \
+	  tests/integration/test_faults_beside.py
 
 .PHONY: examples
 # As a team would run its own, from their folder; starved machines as above.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,8 +124,15 @@ REAL_SERVER = {
 
 
 def test_every_fault_there_is_has_its_test():
-    assert {f.name for f in faults_for("director")} == set(DIRECTOR)
-    assert {f.name for f in faults_for("real-server")} == set(REAL_SERVER)
+    here = Path(__file__).parent
+    others = "".join((here / f"test_faults_{m}.py").read_text() for m in ("within", "beside"))
+    untested = {
+        f.name
+        for role, own in (("director", DIRECTOR), ("real-server", REAL_SERVER))
+        for f in faults_for(role)
+        if f.name not in own and f'"{f.name}"' not in others
+    }
+    assert untested == set()
 
 
 def of_director(lab: Lab, fault: str) -> None:
