@@ -6,8 +6,7 @@ from typing import Any
 
 import yaml
 
-from lvslab.export.model import ExportedFile, exported
-from lvslab.export.templating import rendered
+from lvslab.export.model import ExportedFile, exported, rendered
 from lvslab.topology.spec import TopologySpec
 
 

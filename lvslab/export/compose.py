@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
-from lvslab.export.machines import vips_of
+from lvslab import yamltext
 from lvslab.export.model import ExportedFile, exported
 from lvslab.plan.build import (
     HTTPD_CONF,
     KEEPALIVED_CONF,
     REAL_SERVER_SYSCTLS,
     ports_of,
+    vips_of,
 )
 from lvslab.plan.render import DOCROOT, RUN, httpd_conf, keepalived_conf
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
@@ -25,18 +24,6 @@ _HEAD = """\
 #   docker compose exec {client} curl -s http://{vip}/
 # An image that is there already is taken by LVS_NODE_IMAGE=name and --no-build.
 """
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as such."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
 
 
 def compose_file(spec: TopologySpec, dockerfile: str) -> ExportedFile:
@@ -86,8 +73,7 @@ def compose_file(spec: TopologySpec, dockerfile: str) -> ExportedFile:
         client=spec.clients[0].name if spec.clients else first,
         vip=next((vs.key for vs in spec.virtual_servers), next(iter(spec.vips), "")),
     )
-    body = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
-    return exported("docker-compose.yaml", head + body)
+    return exported("docker-compose.yaml", head + yamltext.dump(document, width=1000))
 
 
 def _node(name: str, address: str) -> dict[str, Any]:
@@ -117,7 +103,7 @@ def _real_server(spec: TopologySpec, me: RealServerSpec, configs: dict[str, Any]
         # Given at creation: they hold before the VIP is there.
         "sysctls": dict(REAL_SERVER_SYSCTLS),
     }
-    start = [f"ip address replace {vip}/32 dev lo" for vip in vips_of(spec, me)]
+    start = [f"ip address replace {vip}/32 dev lo" for vip in vips_of(spec, me.name)]
     if not ports:
         return service | {"command": ["sh", "-ec", "; ".join([*start, "exec sleep infinity"])]}
     conf, page = f"{me.name}-httpd", f"{me.name}-page"

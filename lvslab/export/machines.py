@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from lvslab.export.model import ExportedFile, exported
-from lvslab.export.templating import rendered
-from lvslab.plan.build import KEEPALIVED_CONF, REAL_SERVER_SYSCTLS
+from lvslab.export.model import ExportedFile, exported, rendered
+from lvslab.plan.build import KEEPALIVED_CONF, REAL_SERVER_SYSCTLS, vips_of
 from lvslab.plan.render import instances_of, keepalived_conf
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
-
-#: Kernel modules by scheduler: ``ip_vs_`` and its name (net/netfilter/ipvs/Kconfig).
-_MODULE = "ip_vs_{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +24,8 @@ def director_files(
     spec: TopologySpec, me: DirectorSpec, interface: str
 ) -> tuple[ExportedFile, ...]:
     """Return the files of one director."""
-    modules = ["ip_vs", *sorted({_MODULE.format(vs.scheduler) for vs in spec.virtual_servers})]
+    # net/netfilter/ipvs/Kconfig: a module for each scheduler.
+    modules = ["ip_vs", *sorted({f"ip_vs_{vs.scheduler}" for vs in spec.virtual_servers})]
     return (
         exported(
             f"{me.name}{KEEPALIVED_CONF}",
@@ -43,7 +40,12 @@ def director_files(
         ),
         exported(
             f"{me.name}/etc/sysctl.d/90-lvs.conf",
-            rendered("sysctl.conf.j2", node=me.name, role="director", sysctls=_sysctls(spec)),
+            rendered(
+                "sysctl.conf.j2",
+                node=me.name,
+                role="director",
+                sysctls=sorted(spec.director_sysctls),
+            ),
         ),
         exported(
             f"{me.name}/etc/nftables.d/lvs.nft",
@@ -63,7 +65,7 @@ def real_server_files(
     spec: TopologySpec, me: RealServerSpec, interface: str
 ) -> tuple[ExportedFile, ...]:
     """Return the files of one real server; of the three ways to the VIP on lo, one is taken."""
-    vips = vips_of(spec, me)
+    vips = vips_of(spec, me.name)
     home = me.name
     return (
         exported(
@@ -103,22 +105,10 @@ def checklist(spec: TopologySpec, interface: str) -> ExportedFile:
             "checklist.md.j2",
             spec=spec,
             interface=interface,
-            vips_of={r.name: vips_of(spec, r) for r in spec.real_servers},
+            vips_of={r.name: vips_of(spec, r.name) for r in spec.real_servers},
             first={i.name: i.by_priority()[0].director for i in spec.vrrp_instances},
             sysctls=REAL_SERVER_SYSCTLS,
         ),
-    )
-
-
-def vips_of(spec: TopologySpec, me: RealServerSpec) -> tuple[IPv4Address, ...]:
-    """Return the VIPs that a real server answers for, and so has on lo."""
-    return tuple(
-        dict.fromkeys(
-            vs.vip
-            for vs in spec.virtual_servers
-            if any(m.server == me.name for m in vs.members)
-            or (vs.sorry_server is not None and vs.sorry_server.server == me.name)
-        )
     )
 
 
@@ -156,7 +146,3 @@ def peers(spec: TopologySpec, me: DirectorSpec) -> tuple[IPv4Address, ...]:
             if other.director != me.name
         )
     )
-
-
-def _sysctls(spec: TopologySpec) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(spec.director_sysctls))

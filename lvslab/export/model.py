@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from lvslab.errors import LvslabError
+from lvslab.templates import templates
 
 
 class ExportError(LvslabError):
@@ -24,3 +26,8 @@ class ExportedFile:
 def exported(path: str, content: str, mode: int = 0o644) -> ExportedFile:
     """Return a file of an export, its text ending in one newline."""
     return ExportedFile(PurePosixPath(path), content.rstrip("\n") + "\n", mode)
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return a template of this package with its values filled in."""
+    return templates("lvslab.export").get_template(template).render(**values)

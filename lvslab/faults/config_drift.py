@@ -9,7 +9,12 @@ from ipaddress import IPv4Interface
 from typing import Literal
 
 from lvslab.faults.model import Fault, Operation, Params, Target
-from lvslab.faults.nodefiles import keepalived_back, rewrite_keepalived, with_instances
+from lvslab.faults.nodefiles import (
+    keepalived_back,
+    own_instances,
+    rewrite_keepalived,
+    with_instances,
+)
 from lvslab.topology.spec import AuthSpec, VrrpInstanceSpec
 
 
@@ -53,11 +58,7 @@ def _changed(target: Target, instance: VrrpInstanceSpec) -> VrrpInstanceSpec:
 
 
 def _refuses(target: Target) -> str | None:
-    mine = [
-        i
-        for i in target.lab.vrrp_instances
-        if any(m.director == target.name for m in i.members) and len(i.members) > 1
-    ]
+    mine = [i for i in own_instances(target) if len(i.members) > 1]
     if not mine:
         return "it has no peer"
     if target.given(ConfigDrift).what == "auth" and any(i.version == 3 for i in mine):
@@ -68,11 +69,6 @@ def _refuses(target: Target) -> str | None:
 def _inject(target: Target) -> list[Operation]:
     spec = with_instances(target, lambda instance: _changed(target, instance))
     return rewrite_keepalived(spec, target.name)
-
-
-def _heal(target: Target) -> list[Operation]:
-    del target
-    return keepalived_back()
 
 
 FAULT = Fault(
@@ -90,7 +86,7 @@ FAULT = Fault(
         ),
     },
     inject=_inject,
-    heal=_heal,
+    heal=keepalived_back,
     params=ConfigDrift,
     refuses=_refuses,
     lesson={

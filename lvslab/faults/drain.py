@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lvslab.faults.model import Fault, Operation, Part, Target
+from lvslab.faults.model import Fault, Part, Target, nothing
 from lvslab.faults.nodefiles import keepalived_back, rewrite_keepalived
 
 
@@ -22,23 +22,14 @@ def _in_directors(target: Target) -> list[Part]:
         ),
     )
     return [
-        Part(d.name, rewrite_keepalived(spec, d.name), keepalived_back()) for d in spec.directors
+        Part(d.name, rewrite_keepalived(spec, d.name), keepalived_back(target))
+        for d in spec.directors
     ]
 
 
 def _not_served(target: Target) -> str | None:
     members = [m for vs in target.lab.virtual_servers for m in vs.members]
     return None if any(m.server == target.name for m in members) else "no director sends to it"
-
-
-def _inject(target: Target) -> list[Operation]:
-    del target
-    return []
-
-
-def _heal(target: Target) -> list[Operation]:
-    del target
-    return []
 
 
 FAULT = Fault(
@@ -50,8 +41,8 @@ FAULT = Fault(
             "is open there is forwarded to it. The others serve everything; no request fails."
         ),
     },
-    inject=_inject,
-    heal=_heal,
+    inject=nothing,
+    heal=nothing,
     elsewhere=_in_directors,
     effect={"real-server": "nothing"},
     refuses=_not_served,

@@ -31,10 +31,6 @@ def _inject(target: Target) -> list[Operation]:
     return queue_of(target, ["netem", "delay", delay], *matches)
 
 
-def _heal(target: Target) -> list[Operation]:
-    return no_queue(target)
-
-
 FAULT = Fault(
     name="httpd-slow",
     summary="delay every answer of the web server, and nothing else",
@@ -47,7 +43,7 @@ FAULT = Fault(
         ),
     },
     inject=_inject,
-    heal=_heal,
+    heal=no_queue,
     params=HttpdSlow,
     refuses=no_web_server,
     lesson={

@@ -33,11 +33,6 @@ def _inject(target: Target) -> list[Operation]:
     return rewrite_httpd(target, lines)
 
 
-def _heal(target: Target) -> list[Operation]:
-    del target
-    return httpd_back()
-
-
 FAULT = Fault(
     name="httpd-status",
     summary="let the web server answer every request with another status",
@@ -50,7 +45,7 @@ FAULT = Fault(
         ),
     },
     inject=_inject,
-    heal=_heal,
+    heal=httpd_back,
     params=HttpdStatus,
     refuses=no_web_server,
     lesson={

@@ -77,6 +77,12 @@ class Part:
     heal: list[Operation]
 
 
+def nothing(target: Target) -> list[Operation]:
+    """Return no operation: of a fault that is done elsewhere, or that needs no heal."""
+    del target
+    return []
+
+
 def nowhere(target: Target) -> str | None:
     """Return why a fault makes no sense on a target: never, for most."""
     del target

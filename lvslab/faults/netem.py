@@ -63,10 +63,6 @@ def _inject(target: Target) -> list[Operation]:
     return queue_of(target, netem, match)
 
 
-def _heal(target: Target) -> list[Operation]:
-    return no_queue(target)
-
-
 FAULT = Fault(
     name="netem",
     summary="delay, lose, double, reorder or squeeze what the node sends",
@@ -83,7 +79,7 @@ FAULT = Fault(
         ),
     },
     inject=_inject,
-    heal=_heal,
+    heal=no_queue,
     params=Netem,
     refuses=_nothing,
     lesson={

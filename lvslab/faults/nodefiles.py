@@ -23,27 +23,47 @@ def rewrite_keepalived(spec: TopologySpec, director: str) -> list[Operation]:
     ]
 
 
-def keepalived_back() -> list[Operation]:
+def keepalived_back(target: Target) -> list[Operation]:
     """Return the operations that give a director its own configuration again."""
     from lvslab.plan.build import KEEPALIVED_CONF
 
+    del target  # whichever it is
     return [
         {"op": "write-back", "path": KEEPALIVED_CONF},
         {"op": "service-reload", "name": "keepalived"},
     ]
 
 
+def own_instances(target: Target) -> tuple[VrrpInstanceSpec, ...]:
+    """Return the VRRP instances in which a director takes part."""
+    instances = target.lab.vrrp_instances
+    return tuple(i for i in instances if any(m.director == target.name for m in i.members))
+
+
 def with_instances(
     target: Target, change: Callable[[VrrpInstanceSpec], VrrpInstanceSpec]
 ) -> TopologySpec:
     """Return the target's topology with the instances that it takes part in changed."""
-    return replace(
-        target.lab,
-        vrrp_instances=tuple(
-            change(i) if any(m.director == target.name for m in i.members) else i
-            for i in target.lab.vrrp_instances
-        ),
-    )
+    own = own_instances(target)
+    changed = tuple(change(i) if i in own else i for i in target.lab.vrrp_instances)
+    return replace(target.lab, vrrp_instances=changed)
+
+
+def with_tracker(
+    target: Target, track: str, block: str, body: tuple[str, ...], more: str = ""
+) -> TopologySpec:
+    """Return the target's topology with its instances tracking what a block of one's own says.
+
+    ``track`` is what the block's name stands in (``track_script``), ``block`` its keyword; ``more``
+    goes into ``global_defs``. It stands before the instances: keepalived knows only what has been
+    defined.
+    """
+    tracks = f"\n{track} {{\n    lvslab\n}}\n"
+    spec = with_instances(target, lambda instance: replace(instance, raw=instance.raw + tracks))
+    lines = "".join(f"    {line}\n" for line in body)
+    # Ends global_defs, whose own end then is this block's.
+    ours = f"\n{more}}}\n\n{block} lvslab {{\n{lines}"
+    return replace(spec, global_raw=spec.global_raw + ours)
 
 
 def rewrite_httpd(target: Target, more: str) -> list[Operation]:
@@ -62,10 +82,11 @@ def rewrite_httpd(target: Target, more: str) -> list[Operation]:
     ]
 
 
-def httpd_back() -> list[Operation]:
+def httpd_back(target: Target) -> list[Operation]:
     """Return the operations that give a real server its own httpd configuration again."""
     from lvslab.plan.build import HTTPD_CONF
 
+    del target  # whichever it is
     return [
         {"op": "write-back", "path": HTTPD_CONF},
         {"op": "service-reload", "name": "httpd", "signal": "USR1"},

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic import Field
 
 from lvslab.faults.model import Fault, Operation, Params, Target
-from lvslab.faults.nodefiles import keepalived_back, rewrite_keepalived, with_instances
-from lvslab.topology.spec import VrrpInstanceSpec
+from lvslab.faults.nodefiles import keepalived_back, rewrite_keepalived, with_tracker
 
 
 class PriorityChange(Params):
@@ -21,15 +18,9 @@ class PriorityChange(Params):
 _FILE = "/etc/keepalived/priority"
 
 
-def _tracks(instance: VrrpInstanceSpec) -> VrrpInstanceSpec:
-    return replace(instance, raw=instance.raw + "\ntrack_file {\n    lvslab\n}\n")
-
-
 def _inject(target: Target) -> list[Operation]:
-    spec = with_instances(target, _tracks)
-    # Before the instances, because keepalived knows a file only from where it is defined.
-    track = f'}}\n\ntrack_file lvslab {{\n    file "{_FILE}"\n    weight 1\n'
-    spec = replace(spec, global_raw=spec.global_raw + "\n" + track)
+    track = (f'file "{_FILE}"', "weight 1")
+    spec = with_tracker(target, "track_file", "track_file", track)
     by = target.given(PriorityChange).by
     return [
         {"op": "write", "path": _FILE, "content": f"{by}\n"},
@@ -38,8 +29,7 @@ def _inject(target: Target) -> list[Operation]:
 
 
 def _heal(target: Target) -> list[Operation]:
-    del target
-    return [*keepalived_back(), {"op": "write-back", "path": _FILE}]
+    return [*keepalived_back(target), {"op": "write-back", "path": _FILE}]
 
 
 FAULT = Fault(

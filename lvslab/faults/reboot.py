@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lvslab.faults.model import Fault, Operation, Params, Target
+from lvslab.faults.model import Fault, Operation, Params, Target, nothing
 
 
 class Reboot(Params):
@@ -17,12 +17,6 @@ class Reboot(Params):
 def _inject(target: Target) -> list[Operation]:
     del target
     return [{"op": "power-off"}]
-
-
-def _heal(target: Target) -> list[Operation]:
-    # Booting is the heal, and nothing of before is put back.
-    del target
-    return []
 
 
 def _down(target: Target) -> float:
@@ -44,7 +38,8 @@ FAULT = Fault(
         ),
     },
     inject=_inject,
-    heal=_heal,
+    # Booting is the heal, and nothing of before is put back.
+    heal=nothing,
     params=Reboot,
     effect={"director": "silent", "real-server": "unreachable"},
     engine_heal=True,

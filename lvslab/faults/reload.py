@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from lvslab.faults.model import Fault, Operation, Target
+from lvslab.faults.model import Fault, Operation, Target, nothing
 
 
 def _inject(target: Target) -> list[Operation]:
     del target
     return [{"op": "service-reload", "name": "keepalived"}]
-
-
-def _heal(target: Target) -> list[Operation]:
-    del target
-    return []
 
 
 FAULT = Fault(
@@ -26,7 +21,7 @@ FAULT = Fault(
         ),
     },
     inject=_inject,
-    heal=_heal,
+    heal=nothing,
     effect={"director": "nothing"},
     lesson={
         "director": (

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic import Field
 
 from lvslab.faults.model import Fault, Operation, Params, Target
-from lvslab.faults.nodefiles import keepalived_back, rewrite_keepalived, with_instances
-from lvslab.topology.spec import VrrpInstanceSpec
+from lvslab.faults.nodefiles import keepalived_back, rewrite_keepalived, with_tracker
 
 
 class ScriptFail(Params):
@@ -18,29 +15,20 @@ class ScriptFail(Params):
     """Added to the priority while the script fails; 0: the director is in FAULT."""
 
 
-def _tracks(instance: VrrpInstanceSpec) -> VrrpInstanceSpec:
-    return replace(instance, raw=instance.raw + "\ntrack_script {\n    lvslab\n}\n")
-
-
 def _inject(target: Target) -> list[Operation]:
-    # Debian's keepalived wants a user for its scripts; where the topology has names none.
-    user = "script_user root\nenable_script_security\n"
-    checks = [m.check for vs in target.lab.virtual_servers for m in vs.members if m.check]
-    if any(check.kind == "MISC_CHECK" for check in checks):
-        user = ""  # named already
+    from lvslab.plan.render import runs_scripts
+
+    # Debian's keepalived wants a user for its scripts; one that runs some has it already.
+    user = "" if runs_scripts(target.lab) else "script_user root\nenable_script_security\n"
     script = (
         # Not /bin/false: /bin is a link, and keepalived calls a script behind one insecure.
-        "}\n\nvrrp_script lvslab {\n    script /usr/bin/false\n    interval 1\n"
-        f"    weight {target.given(ScriptFail).weight}\n    fall 1\n"
+        "script /usr/bin/false",
+        "interval 1",
+        f"weight {target.given(ScriptFail).weight}",
+        "fall 1",
     )
-    spec = with_instances(target, _tracks)
-    spec = replace(spec, global_raw=f"{spec.global_raw}\n{user}{script}")
+    spec = with_tracker(target, "track_script", "vrrp_script", script, user)
     return rewrite_keepalived(spec, target.name)
-
-
-def _heal(target: Target) -> list[Operation]:
-    del target
-    return keepalived_back()
 
 
 FAULT = Fault(
@@ -54,7 +42,7 @@ FAULT = Fault(
         ),
     },
     inject=_inject,
-    heal=_heal,
+    heal=keepalived_back,
     params=ScriptFail,
     lesson={
         "director": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Interface
 
 from lvslab.faults.model import Fault, Operation, Part, Target
-from lvslab.faults.nodefiles import announce, lo_vips, no_vip
+from lvslab.faults.nodefiles import announce, lo_vips, no_vip, own_instances
 
 
 def _elsewhere(target: Target) -> list[Part]:
@@ -18,15 +18,12 @@ def _elsewhere(target: Target) -> list[Part]:
 
 def _nothing_to_steal(target: Target) -> str | None:
     if target.role == "director":
-        mine = any(m.director == target.name for i in target.lab.vrrp_instances for m in i.members)
-        return None if mine else "it takes part in no VRRP instance"
+        return None if own_instances(target) else "it takes part in no VRRP instance"
     return no_vip(target)
 
 
 def _vips(target: Target) -> list[IPv4Interface]:
-    instances = target.lab.vrrp_instances
-    mine = (i for i in instances if any(m.director == target.name for m in i.members))
-    return list(dict.fromkeys(vip for i in mine for vip in i.vips))
+    return list(dict.fromkeys(vip for i in own_instances(target) for vip in i.vips))
 
 
 def _inject(target: Target) -> list[Operation]:

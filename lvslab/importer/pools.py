@@ -8,11 +8,14 @@ from typing import Any
 
 from lvslab.conf.models import Check, RealServer, VirtualServer
 from lvslab.conf.tree import Node, render
+from lvslab.conf.view import CHECKS
 from lvslab.importer.model import ImportProblem
 from lvslab.importer.words import MAIL, SCRIPTS, STUB
 
+_FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")
 _SERVER = frozenset(
     [
+        *_FLAGS,
         "delay_loop",
         "lb_algo",
         "lvs_sched",
@@ -29,37 +32,15 @@ _SERVER = frozenset(
         "sorry_server",
         "sorry_server_inhibit",
         "real_server",
-        "sh-port",
-        "sh-fallback",
-        "mh-port",
-        "mh-fallback",
-        "flag-1",
-        "flag-2",
-        "flag-3",
         "inhibit_on_failure",
         "retry",
         "delay_before_retry",
         "connect_timeout",
     ]
 )
-_FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")
+#: The checks that a topology has.
 _CHECKS = ("HTTP_GET", "TCP_CHECK", "MISC_CHECK")
-_REAL = frozenset(
-    [
-        "weight",
-        "inhibit_on_failure",
-        "HTTP_GET",
-        "SSL_GET",
-        "TCP_CHECK",
-        "MISC_CHECK",
-        "SMTP_CHECK",
-        "DNS_CHECK",
-        "UDP_CHECK",
-        "PING_CHECK",
-        "FILE_CHECK",
-        "BFD_CHECK",
-    ]
-)
+_REAL = frozenset({"weight", "inhibit_on_failure", *CHECKS})
 
 
 @dataclass

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Any
 
-import yaml
-
+from lvslab import yamltext
 from lvslab.conf import load_text
 from lvslab.conf.tree import Node, render
 from lvslab.importer.model import Entry, Fate, Imported, ImportProblem, Source
@@ -37,15 +36,12 @@ def import_confs(
     """
     vrrp = instances(sources, INTERFACE)
     servers = Servers()
-    pools: list[dict[str, Any]] = []
-    seen: set[tuple[Any, ...]] = set()
+    pools: dict[str, dict[str, Any]] = {}
     for source in sources:
         for vs in source.config.view.virtual_servers:
             made = virtual_server(vs, servers)
-            key = (vs.key,)
-            if made is not None and key not in seen:
-                seen.add(key)
-                pools.append(made)
+            if made is not None:
+                pools.setdefault(vs.key, made)
     if not pools:
         raise ImportProblem(
             "there is no virtual_server of DR, an IPv4 address and a port in it",
@@ -61,8 +57,10 @@ def import_confs(
         "directors": {s.name: _director(s, addresses[s.name]) for s in sources},
         "real_servers": {n: {"address": str(a)} for a, n in servers.names.items()},
         "vrrp_instances": vrrp,
-        "virtual_servers": pools,
-        "global_raw": _globals(sources[0], written=_SECURITY if _scripts(pools) else frozenset()),
+        "virtual_servers": list(pools.values()),
+        "global_raw": _globals(
+            sources[0], written=_SECURITY if _scripts(pools.values()) else frozenset()
+        ),
     }
     document = _without_nothing(document)
     spec = _spec(document, sources)
@@ -71,21 +69,7 @@ def import_confs(
 
 def text_of(document: dict[str, Any], head: str = "") -> str:
     """Return a topology's file."""
-    return head + yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True
-    )
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as such."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
+    return head + yamltext.dump(document)
 
 
 def around(addresses: Iterable[IPv4Address]) -> IPv4Network:
@@ -141,7 +125,7 @@ def _globals(source: Source, written: frozenset[str]) -> str:
     return render(Node([], kept)) if kept else ""
 
 
-def _scripts(pools: list[dict[str, Any]]) -> bool:
+def _scripts(pools: Iterable[dict[str, Any]]) -> bool:
     members = (m for vs in pools for m in vs["real_servers"].values())
     return any(m["check"] and m["check"]["type"] == "MISC_CHECK" for m in members)
 

@@ -13,7 +13,6 @@ _ALIASES = {
     "lvs_sched": "lb_algo",
     "lvs_method": "lb_kind",
     "nb_get_retry": "retry",
-    "vrrp_garp_interval": "vrrp_garp_interval",
 }
 #: Blocks of which each line is a value by itself.
 _ADDRESSES = frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded"})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lvslab.conf.values import number, whole
+from lvslab.conf.view import CHECKS
 
 #: Microseconds are keepalived's finest.
 _TICK = 1e-6
@@ -58,16 +59,8 @@ _TIME0 = Range(0, _BIG, decimal=True)
 _PORT = Range(1, 65535)
 _WEIGHT = Range(-253, 253)
 
-_CHECKS = [
-    "HTTP_GET",
-    "SSL_GET",
-    "TCP_CHECK",
-    "SMTP_CHECK",
-    "DNS_CHECK",
-    "MISC_CHECK",
-    "UDP_CHECK",
-    "PING_CHECK",
-]
+#: Those that connect or run by themselves: they have the keywords of all checks.
+_CHECKS = [kind for kind in CHECKS if kind not in ("BFD_CHECK", "FILE_CHECK")]
 _INHERITED = {
     "retry": _COUNT,
     "delay_before_retry": _TIME,

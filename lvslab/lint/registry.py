@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
+from typing import NotRequired, TypedDict, Unpack
 
 from lvslab.errors import NotFoundError
 from lvslab.lint import rules
@@ -16,47 +17,40 @@ from lvslab.lint.model import Across, Rule, Severity, Single, Topic
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
+class Words(TypedDict):
+    """What a rule says; see :class:`Rule`."""
+
+    why: str
+    fix: str
+    source: str
+    bad: NotRequired[str]
+    good: NotRequired[str]
+
+
 def rule(
-    id: str,
-    severity: Severity,
-    topic: Topic,
-    title: str,
-    *,
-    why: str,
-    fix: str,
-    source: str,
-    bad: str = "",
-    good: str = "",
+    id: str, severity: Severity, topic: Topic, title: str, **words: Unpack[Words]
 ) -> Callable[[Single], Rule]:
     """Declare a function to be a rule over one file; its name is the rule's."""
 
     def declare(function: Single) -> Rule:
-        name = function.__name__.replace("_", "-")
-        words = (title, why, fix, source, bad, good)
-        return Rule(id, name, severity, topic, *words, single=function)
+        return Rule(id, _name(function), severity, topic, title, **words, single=function)
 
     return declare
 
 
 def across(
-    id: str,
-    severity: Severity,
-    title: str,
-    *,
-    why: str,
-    fix: str,
-    source: str,
-    bad: str = "",
-    good: str = "",
+    id: str, severity: Severity, title: str, **words: Unpack[Words]
 ) -> Callable[[Across], Rule]:
     """Declare a function to be a rule over the files of several directors."""
 
     def declare(function: Across) -> Rule:
-        name = function.__name__.replace("_", "-")
-        words = (title, why, fix, source, bad, good)
-        return Rule(id, name, severity, "across", *words, across=function)
+        return Rule(id, _name(function), severity, "across", title, **words, across=function)
 
     return declare
+
+
+def _name(function: Single | Across) -> str:
+    return function.__name__.replace("_", "-")
 
 
 @cache

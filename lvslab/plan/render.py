@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from textwrap import dedent, indent
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
+from lvslab.templates import templates
 from lvslab.topology.spec import (
     DirectorSpec,
     GarpSpec,
@@ -66,6 +67,12 @@ def instances_of(
     ]
 
 
+def runs_scripts(spec: TopologySpec) -> bool:
+    """Return whether a check is a script: keepalived.conf then names a user for scripts."""
+    checks = (m.check for vs in spec.virtual_servers for m in vs.members)
+    return any(check is not None and check.kind == "MISC_CHECK" for check in checks)
+
+
 def keepalived_conf(
     spec: TopologySpec,
     director: DirectorSpec,
@@ -81,7 +88,6 @@ def keepalived_conf(
     """
     instances = instances_of(spec, director)
     intervals = [i.garp.interval for i, _ in instances if i.garp.interval]
-    checks = [m.check for vs in spec.virtual_servers for m in vs.members if m.check]
     text = (
         _templates()
         .get_template("keepalived.conf.j2")
@@ -93,7 +99,7 @@ def keepalived_conf(
             watched=watched,
             vrrp_fifo=VRRP_FIFO,
             lvs_fifo=LVS_FIFO,
-            scripts=any(check.kind == "MISC_CHECK" for check in checks),
+            scripts=runs_scripts(spec),
             garp_interval=max(intervals, default=None),
             garp=garp_lines,
         )
@@ -112,14 +118,7 @@ def httpd_conf(server: RealServerSpec, ports: tuple[int, ...]) -> str:
 
 @cache
 def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("lvslab.plan"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # configuration files, not HTML
-    )
+    environment = templates("lvslab.plan")
     environment.filters["number"] = number
     environment.filters["raw"] = raw
     return environment

@@ -10,11 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lvslab import __version__
 from lvslab.errors import LvslabError
@@ -22,6 +19,7 @@ from lvslab.plan.render import keepalived_conf
 from lvslab.report import figures, grouping, spread, tables
 from lvslab.report.grouping import Distribution, Group
 from lvslab.scenario.judge import ScenarioResult, worst
+from lvslab.templates import templates
 from lvslab.topology.spec import TopologySpec
 
 #: A sign for each verdict; the word stands beside it, always.
@@ -51,7 +49,7 @@ def render(results: Sequence[ScenarioResult], *, title: str, command: str) -> st
     found = grouping.groups(results)
     views = [_group(group, first=i == 0) for i, group in enumerate(found)]
     return (
-        _templates()
+        templates("lvslab.report", html=True)
         .get_template("report.html.j2")
         .render(
             title=title,
@@ -148,14 +146,3 @@ def _plotly() -> str:
 
 def _asset(name: str) -> str:
     return (files("lvslab.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("lvslab.report"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-    )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from lvslab.cli.session import Session
 from lvslab.cli.verb import FILES, verb
+from lvslab.cli.written import write_new
+
+T = TypeVar("T", IPv4Address, IPv4Network)
 
 
 @verb(panel=FILES, json=True, order=25, lab_help="Name of the lab (default: the file's).")
@@ -42,12 +45,6 @@ def import_(
     from lvslab.importer.whole import text_of
     from lvslab.lint.inputs import named
 
-    def read(kind: type[IPv4Address] | type[IPv4Network], text: str) -> IPv4Address | IPv4Network:
-        try:
-            return kind(text)
-        except ValueError as error:
-            raise ImportProblem(str(error), where="command line", fix="give IPv4") from error
-
     told = dict(word.partition("=")[::2] for word in address or ())
     pairs = named(node)
     if unknown := set(told) - {n for n, _ in pairs}:
@@ -58,19 +55,15 @@ def import_(
         )
     sources = []
     for name, path in pairs:
-        own = read(IPv4Address, told[name]) if name in told else None
-        config = load(path, config_id=name)
-        sources.append(Source(name, config, own if isinstance(own, IPv4Address) else None))
-    network = read(IPv4Network, subnet) if subnet else None
+        own = _read(IPv4Address, told[name]) if name in told else None
+        sources.append(Source(name, load(path, config_id=name), own))
     made = import_confs(
         sources,
         name=s.named_lab or output.stem,
-        subnet=network if isinstance(network, IPv4Network) else None,
+        subnet=_read(IPv4Network, subnet) if subnet else None,
     )
     head = f"# Imported from {', '.join(str(p) for _, p in pairs)}.\n"
-    if output.exists() and not force:
-        raise ImportProblem("is there already", where=str(output), fix="overwrite it with --force")
-    output.write_text(text_of(made.document, head), encoding="utf-8")
+    write_new(output, text_of(made.document, head), force=force)
     counts = {fate.value: made.count(fate) for fate in Fate}
     s.out.data(
         {
@@ -100,3 +93,13 @@ def import_(
             "Not all of it is in the lab: a verdict is one about what is, and not about the rest."
         )
     s.out.next(f"lvslab plan {output} --files", f"lvslab up {output}")
+
+
+def _read(kind: type[T], text: str) -> T:
+    """Return an address or a network of the command line. Raises ImportProblem."""
+    from lvslab.importer import ImportProblem
+
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ImportProblem(str(error), where="command line", fix="give IPv4") from error

@@ -10,13 +10,7 @@ import typer
 from lvslab.cli.session import Session
 from lvslab.cli.topologies import HERE
 from lvslab.cli.verb import FILES, verb
-from lvslab.errors import USAGE, LvslabError
-
-
-class InitError(LvslabError):
-    """The new topology cannot be written there."""
-
-    exit_code = USAGE
+from lvslab.cli.written import write_new
 
 
 @verb(panel=FILES, order=10)
@@ -31,17 +25,7 @@ def init(
     # ./lvslab.yaml is named after its folder, so that two projects are two labs.
     named = Path.cwd().name if file == HERE else file.stem
     text = starter(s.named_lab or named)
-    try:
-        with file.open("w" if force else "x", encoding="utf-8") as target:
-            target.write(text)
-    except FileExistsError as error:
-        raise InitError(
-            "is there already", where=str(file), fix="overwrite it with --force"
-        ) from error
-    except OSError as error:
-        raise InitError(
-            f"cannot be written: {error.strerror}", where=str(file), fix="give another file"
-        ) from error
+    write_new(file, text, force=force)
     s.out.line(f"wrote {file}")
     argument = "" if file == HERE else f" {file}"
     s.out.next(f"lvslab plan{argument}", f"lvslab up{argument}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lvslab.conf import vocabulary
 from lvslab.conf.tree import Node as Tree
+from lvslab.conf.view import CHECKS
 from lvslab.conf.vocabulary import BLOCK, VALUES
 from lvslab.lint.edits import drop, replaced
 from lvslab.lint.known import known
@@ -69,6 +70,7 @@ def number_out_of_range(node: Node) -> Iterator[Hit]:
 #: May be written several times.
 _MANY = frozenset(
     [
+        *CHECKS,
         "real_server",
         "url",
         "notification_email",
@@ -84,16 +86,6 @@ _MANY = frozenset(
         "unicast_peer",
         "virtual_routes",
         "virtual_rules",
-        "HTTP_GET",
-        "SSL_GET",
-        "TCP_CHECK",
-        "SMTP_CHECK",
-        "DNS_CHECK",
-        "MISC_CHECK",
-        "BFD_CHECK",
-        "UDP_CHECK",
-        "PING_CHECK",
-        "FILE_CHECK",
         "host",
         "key",
         "lvs_timeouts",
