@@ -93,6 +93,10 @@ netns: setup netns-deps ## Tests of the agent with real keepalived in network na
 netns-deps:
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-deps.sh netns
 
+.PHONY: fuzz
+fuzz: setup ## 10,000 mutated keepalived.conf files through reader and linter (minutes)
+	$(BIN)/python -m tests.fuzz.fuzz_conf
+
 # One that cannot tell, because the machine stood still, is run again; where it never can (2), that
 # says nothing of lvslab. A failed or an aborted one does.
 .PHONY: ci-scenarios

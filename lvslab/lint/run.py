@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from lvslab.conf.errors import Position
 from lvslab.lint.ignores import Ignore, ignores_of
 from lvslab.lint.model import Finding, Node, Rule, Setting, Severity
 from lvslab.lint.registry import all_rules
+
+#: Of one rule in one file. More helps nobody, and what is no configuration has thousands.
+MAX_HITS = 200
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,11 @@ def _all(setting: Setting, rules: Sequence[Rule]) -> Iterator[Finding]:
     for rule in rules:
         if rule.single is not None:
             for node in setting.nodes:
-                yield from (Finding(rule, node.name, h) for h in rule.single(node))
+                hits = islice(rule.single(node), MAX_HITS)
+                yield from (Finding(rule, node.name, h) for h in hits)
         if rule.across is not None and len(setting.nodes) > 1:
-            yield from (Finding(rule, n.name, h) for n, h in rule.across(setting))
+            found = islice(rule.across(setting), MAX_HITS)
+            yield from (Finding(rule, n.name, h) for n, h in found)
 
 
 __all__ = ["Ignore", "Node", "Result", "lint"]

@@ -1,0 +1,189 @@
+"""keepalived itself is the judge of what lvslab.conf reads and lvslab.lint says.
+
+In a network namespace with the interfaces that the files name. The kernel needs no ip_vs: without
+it keepalived still reads everything, and names each service when it gives up.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable
+from ipaddress import ip_interface
+from pathlib import Path
+
+import pytest
+
+from lvslab.conf import load, load_text
+from lvslab.lint.model import Finding
+from lvslab.plan.render import keepalived_conf
+from lvslab.topology import builtins
+from lvslab.topology import load as load_topology
+from tests.unit.lint.cases import CORRECT, MISTAKES, header, run
+
+SINGLE = [p for p in MISTAKES if "# ---- lvs2" not in p.read_text()]
+#: A wrong brace or an unknown block makes keepalived complain of all that follows.
+CASCADES = {"LVS001", "LVS003", "LVS004"}
+
+_NETWORK = """
+mount -t tmpfs none /run
+ip link set lo up
+for i in eth0 eth1; do
+    ip link add $i type veth peer name p$i
+    ip link set $i up
+    ip link set p$i up
+done
+ip addr add 172.20.1.1/16 dev eth0
+ip addr add 10.0.0.1/24 dev eth1
+ip -6 addr add fd00::1/64 dev eth0 nodad
+"""
+_TEST = 'for f in "$@"; do echo "== $f"; keepalived -t -i lvs1 -f "$f" 2>&1; echo "-- $?"; done'
+#: With the checkers it gives up at once without ip_vs, and may name their services; often before
+#: VRRP has dumped what it has. So VRRP comes once more, alone: it stays until it is told to go.
+_DUMP = """
+timeout -k 1 2 keepalived -n -l -D -i lvs1 -f "$1" 2>&1
+rm -rf /run/keepalived*
+keepalived -P -n -l -d -D -i lvs1 -f "$1" >/run/dump 2>&1 &
+n=0
+until grep -q "< Interfaces >" /run/dump || [ $n -ge 100 ]; do
+    sleep 0.1
+    n=$((n + 1))
+done
+cat /run/dump
+"""
+
+
+def _in_namespace(script: str, *files: Path) -> str:
+    # Whatever a run leaves behind ends with its PID namespace.
+    command = ["unshare", "-n", "-m", "-p", "-f", "--kill-child", "--mount-proc"]
+    command += ["sh", "-c", _NETWORK + script, "sh", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=120)
+    return done.stdout
+
+
+def _complaints(files: Iterable[Path]) -> dict[str, tuple[list[str], int]]:
+    """Return what ``keepalived -t`` says of each file, and its exit code."""
+    found: dict[str, tuple[list[str], int]] = {}
+    for part in re.split(r"^== ", _in_namespace(_TEST, *files), flags=re.M)[1:]:
+        name, *lines = part.splitlines()
+        code = next(int(x[3:]) for x in reversed(lines) if x.startswith("-- "))
+        told = [x for x in lines if x.strip() and not x.startswith("-- ")]
+        # Whether there are scripts is a matter of the machine.
+        found[name] = ([x for x in told if "SECURITY" not in x], code)
+    return found
+
+
+def test_keepalived_has_no_complaint_about_what_is_correct():
+    told = _complaints(CORRECT)
+    assert len(told) == len(CORRECT)
+    assert {name: lines for name, (lines, code) in told.items() if lines or code} == {}
+
+
+def test_whatever_keepalived_complains_of_lint_points_at():
+    told = _complaints(SINGLE)
+    unexplained = []
+    loud = 0
+    for path in SINGLE:
+        text = path.read_text()
+        lines, _ = told[str(path)]
+        loud += bool(lines)
+        findings = run(text, header(text, "budget")).findings
+        if "LVS057" in path.stem:
+            # Without a command keepalived removes the script, and then misses it.
+            lines = [x for x in lines if "not found" not in x]
+        if lines and not findings:
+            unexplained.append((path.stem, lines))
+        for number in {int(n) for x in lines for n in re.findall(r"Line (\d+)\)", x)}:
+            if not any(_explains(f, number, text) for f in findings):
+                unexplained.append((path.stem, [x for x in lines if f"Line {number})" in x]))
+    assert unexplained == []
+    assert loud > len(SINGLE) // 2, "keepalived said nothing: was it run at all?"
+
+
+def _explains(finding: Finding, line: int, text: str) -> bool:
+    """Return whether a finding is at a line, or at the block that ends there."""
+    at = finding.at.line
+    if line == at or (finding.rule.id in CASCADES and line > at):
+        return True
+    for node in load_text(text).root.walk():
+        lines = range(node.at.line, node.closed.line + 1) if node.closed else ()
+        if at in lines and line in lines and node.keyword not in ("virtual_server", ""):
+            return True
+    return False
+
+
+def _shipped(folder: Path) -> list[Path]:
+    out = []
+    for name, path in builtins().items():
+        spec = load_topology(path)
+        for director in spec.directors:
+            file = folder / f"{name}-{director.name}.conf"
+            file.write_text(keepalived_conf(spec, director))
+            out.append(file)
+    return out
+
+
+#: A sync daemon ends VRRP, too, where there is no ip_vs.
+LOADED = [p for p in CORRECT if p.stem != "sync-daemon"]
+
+
+@pytest.mark.parametrize("path", LOADED, ids=lambda p: p.stem)
+def test_we_see_what_keepalived_says_it_loaded(path: Path):
+    _compare(path)
+
+
+def test_we_see_what_keepalived_says_of_the_shipped_topologies(tmp_path: Path):
+    for path in _shipped(tmp_path):
+        _compare(path)
+
+
+def _compare(path: Path) -> None:
+    text = _in_namespace(_DUMP, path)
+    assert "Opening file" in text
+    view = load(path, config_id="lvs1").view
+    seen = {
+        (
+            i.name,
+            i.vrid,
+            i.priority,
+            i.version,
+            tuple(sorted(v.ip for v in i.vips if not v.excluded)),
+        )
+        for i in view.instances
+    }
+    assert seen == set(_instances(text))
+    # A service of a mark is not told of, nor one that stays in the table (inhibit_on_failure).
+    said = set(re.findall(r"Shutting down service \[(.*?)\]:\w+:(\d+) from VS", text))
+    said = {s for s in said if s[1] != "0"}
+    servers = [(v, r) for v in view.virtual_servers if v.of != "fwmark" for r in v.real_servers]
+    ours = {(r.address, str(r.port)) for _, r in servers}
+    sure = {(r.address, str(r.port)) for _, r in servers if not r.has("inhibit_on_failure")}
+    assert said <= ours
+    # It may end before it has named any; those that it names are all, then.
+    assert not said or sure <= said
+
+
+def _instances(text: str) -> Iterable[tuple[object, ...]]:
+    """Yield what the dump says of each VRRP instance."""
+    lines = [re.sub(r"^\w{3} \w{3} .{16}: ", "", x) for x in text.splitlines()]
+    starts = [i for i, x in enumerate(lines) if re.match(r" VRRP Instance = ", x)]
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=False):
+        block = "\n".join(lines[start:end])
+
+        def value(name: str, block: str = block) -> str:
+            match = re.search(rf"^ +{name} = (\S+)", block, re.M)
+            assert match is not None, f"the dump has no {name}"
+            return match[1]
+
+        vips = []
+        heading = re.search(r"Virtual IP \((\d+)\):", block)
+        if heading is not None:
+            found = re.findall(r"^ {5,}(\S+) (?:dev|scope)", block[heading.end() :], re.M)
+            vips = [str(ip_interface(x).ip) for x in found[: int(heading[1])]]
+        yield (
+            value("VRRP Instance"),
+            int(value("Virtual Router ID")),
+            int(value("Priority")),
+            int(value("VRRP Version")),
+            tuple(sorted(vips)),
+        )
