@@ -53,9 +53,22 @@ types: setup ## mypy, strict
 	$(BIN)/mypy
 
 .PHONY: unit
-# One worker more than there are cores: some tests wait, for a socket or a process.
+# Three processes: workers that tell each other about two thousand small tests (pytest-xdist) take
+# longer for it than the tests do. The first waits much, for sockets and processes; a folder that is
+# in no list is in the third.
+UNIT := $(BIN)/pytest -q -p no:xdist -p no:rerunfailures -p no:hypothesispytest -p no:logging
+WAITING := $(addprefix tests/unit/,agent api cli)
+PLAYED := $(addprefix tests/unit/,scenario report)
 unit: setup ## Unit tests: seconds, no engine
-	$(BIN)/pytest -q -n $$(($$(nproc) + 1)) -p no:rerunfailures tests/unit
+	@$(MAKE) --no-print-directory --output-sync=target -j3 unit-1 unit-2 unit-3
+
+.PHONY: unit-1 unit-2 unit-3
+unit-1:
+	@$(UNIT) $(WAITING)
+unit-2:
+	@$(UNIT) $(PLAYED)
+unit-3:
+	@$(UNIT) tests/unit $(addprefix --ignore=,$(WAITING) $(PLAYED))
 
 .PHONY: properties
 properties: setup ## The unit tests that hypothesis makes, with 500 examples each instead of 20

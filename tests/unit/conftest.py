@@ -16,3 +16,4 @@ settings.load_profile(os.environ.get("LVSLAB_HYPOTHESIS", "quick"))
 def pytest_collection_finish() -> None:
     """Let the collector leave alone what was made so far: modules and tests stay to the end."""
     gc.freeze()
+    gc.set_threshold(50_000)

@@ -165,7 +165,12 @@ def _process(
 ) -> subprocess.Popen[str]:
     """Start a real ``lvslab`` whose only verb is ``go``."""
     package(go=HEAD + body)
-    driver = "import someverbs\nfrom lvslab.cli import main\nmain.verbs = someverbs\nmain.main()\n"
+    # Ctrl-C is ignored in what a shell runs in the background, these tests perhaps, and inherited.
+    driver = (
+        "import signal, someverbs\nfrom lvslab.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "main.verbs = someverbs\nmain.main()\n"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", driver, "go", *args],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
