@@ -58,7 +58,7 @@ types: setup ## mypy, strict
 # in no list is in the third.
 UNIT := $(BIN)/pytest -q -p no:xdist -p no:rerunfailures -p no:hypothesispytest -p no:logging
 WAITING := $(addprefix tests/unit/,agent api cli)
-PLAYED := $(addprefix tests/unit/,scenario report)
+PLAYED := $(addprefix tests/unit/,scenario report faults)
 unit: setup ## Unit tests: seconds, no engine
 	@$(MAKE) --no-print-directory --output-sync=target -j3 unit-1 unit-2 unit-3
 
@@ -78,18 +78,18 @@ properties: setup ## The unit tests that hypothesis makes, with 500 examples eac
 check: lint types unit ## lint, types and unit
 
 .PHONY: integration
+LATER_FAULTS := $(foreach part,within beside outside,tests/integration/test_faults_$(part).py)
 # Real machines under emulation on shared cores: one that was starved is tried once more, and the
 # closing summary names it (R).
 integration: ready ## Tests on a real engine
 	$(BIN)/pytest -rR --reruns 1 tests/integration \
-	  --ignore tests/integration/test_faults_within.py --ignore tests/integration/test_faults_beside.py
+	  $(addprefix --ignore=,$(LATER_FAULTS))
 
 .PHONY: faults
 # Ten minutes; some were seen to pass at the second try only, on a machine that was busy. To become
 # a part of `integration` once they were seen on a quiet one.
 faults: ready ## The tests of the faults that came later, on a real engine
-	$(BIN)/pytest -rR --reruns 1 tests/integration/test_faults_within.py \
-	  tests/integration/test_faults_beside.py
+	$(BIN)/pytest -rR --reruns 1 $(LATER_FAULTS)
 
 .PHONY: examples
 # As a team would run its own, from their folder; starved machines as above.

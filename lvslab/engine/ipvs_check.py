@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
 from lvslab import labels
+from lvslab.engine.throwaway import throw_away
 from lvslab.errors import EngineError
 
 if TYPE_CHECKING:
@@ -113,27 +113,12 @@ def _sweep(client: docker.DockerClient, own: str, leftover_after: int) -> None:
 
 
 def _run(client: docker.DockerClient, image: str, leftover_after: int) -> str:
-    """Run the script; the engine removes the container itself, once it was started."""
-    api = client.api
-    made = api.create_container(
+    return throw_away(
+        client,
         image,
         ["sh", "-c", _SCRIPT],
-        detach=True,
-        labels={labels.CHECK: "ipvs"},
-        host_config=api.create_host_config(
-            auto_remove=True, cap_add=["NET_ADMIN"], network_mode="none"
-        ),
+        what="ipvs",
+        made=lambda own: _sweep(client, own, leftover_after),
+        cap_add=["NET_ADMIN"],
+        network_mode="none",
     )
-    try:
-        _sweep(client, str(made["Id"]), leftover_after)
-        output: Iterable[bytes] = api.attach(made["Id"], stdout=True, stderr=True, stream=True)
-        api.start(made["Id"])
-        said = b"".join(output).decode(errors="replace")
-        with contextlib.suppress(NotFound):  # gone already
-            api.wait(made["Id"], condition="removed")
-        return said
-    except BaseException:
-        # Never started, it would stay: auto_remove acts when a container ends.
-        with contextlib.suppress(NotFound, DockerException, RequestException):
-            api.remove_container(made["Id"], force=True)
-        raise

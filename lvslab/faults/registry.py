@@ -21,7 +21,7 @@ from lvslab.plan.model import Role
 from lvslab.topology.spec import TopologySpec
 
 #: Files of the package that define no fault.
-_MACHINERY = frozenset({"model", "nodefiles", "registry"})
+_MACHINERY = frozenset({"model", "nodefiles", "outside", "registry"})
 
 
 def collect(modules: Iterable[ModuleType]) -> dict[str, Fault]:

@@ -12,7 +12,9 @@ from docker.models.containers import Container
 
 from lvslab import labels, topology
 from lvslab.errors import AgentError, LabError, NotFoundError
+from lvslab.faults.model import Operation
 from lvslab.lab.api import asking
+from lvslab.lab.beside import run_beside
 from lvslab.lab.inventory import FoundContainer, Inventory, read
 from lvslab.observe.link import AgentLink
 
@@ -207,6 +209,13 @@ class Lab:
         elif state != "running":
             node.start()
         node.link().request("ping", timeout=timeout)
+
+    def beside(self, name: str, op: Operation) -> float:
+        """Do what a fault does outside a node that runs; return when, on the engine's clock.
+
+        Raises NotFoundError, FaultError, LabError, EngineError.
+        """
+        return run_beside(self.engine, self.running(name).container, name, op)
 
     def close(self) -> None:
         """Detach from all agents."""

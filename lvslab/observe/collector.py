@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from lvslab.errors import LabError
+from lvslab.faults.model import Operation
 from lvslab.timeline.events import Event
 from lvslab.topology.spec import TopologySpec
 
@@ -34,6 +35,9 @@ class Lab(Protocol):
 
     def start_node(self, name: str) -> object:
         """Start a node's container if it is not running, and wait until its agent answers."""
+
+    def beside(self, name: str, op: Operation) -> float:
+        """Do what a fault does outside a node; return when, on the engine's clock."""
 
 
 class Collector:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lvslab.errors import AgentError, FaultError, LabError
 from lvslab.faults.model import roles_of
 from lvslab.observe.collector import Lab
-from lvslab.observe.injecting import ORDER_TIMEOUT
+from lvslab.observe.injecting import heal_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _aimed_at(lab: Lab, name: str, target: str) -> tuple[str, ...]:
     except LabError:
         return ()  # one that has ended is not what is to be healed
     for entry in entries:
-        lab.nodes[name].link().request("heal", fault_id=entry["fault_id"], timeout=ORDER_TIMEOUT)
+        _heal_entry(lab, name, entry)
     return tuple(str(e["fault"]) for e in entries)
 
 
@@ -92,9 +92,19 @@ def heal_node(lab: Lab, name: str) -> Healed:
         started = True
         entries = journal(lab, name)
     faults = tuple(str(e["fault"]) for e in entries)
-    if entries:
-        lab.nodes[name].link().request("heal", timeout=ORDER_TIMEOUT)
+    for entry in entries:
+        _heal_entry(lab, name, entry)
     return Healed(name, started, faults)
+
+
+def _heal_entry(lab: Lab, name: str, entry: Mapping[str, Any]) -> None:
+    """Heal one fault of a node's journal. Raises AgentError, LabError."""
+
+    def request(node: str, do: str, **params: Any) -> dict[str, Any]:
+        return lab.nodes[node].link().request(do, **params)
+
+    healing, prepared = entry.get("heal", ()), bool(entry.get("prepared"))
+    heal_part(request, lab.beside, name, healing, str(entry["fault_id"]), prepared=prepared)
 
 
 def _names(done: Iterable[Healed]) -> str:

@@ -1,12 +1,16 @@
-"""A fault's parts brought into their nodes, and out of them again, by orders to the agents."""
+"""A fault's parts brought into their nodes, and out of them again.
+
+Orders to the agents; and what lies outside a node is done through the engine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from lvslab.errors import LvslabError
-from lvslab.faults.model import Fault, Part, Target
+from lvslab.faults.model import Fault, Operation, Part, Target
+from lvslab.faults.outside import is_outside, undo_outside
 
 #: Seconds that an order may take: a service that is started is waited for.
 ORDER_TIMEOUT = 60.0
@@ -19,11 +23,16 @@ class Request(Protocol):
         """Ask."""
 
 
-def inject(request: Request, fault: Fault, target: Target, fault_id: str) -> float:
-    """Inject a fault; return its moment, that of its first part. Raises AgentError.
+#: Does an operation outside a node; returns when, on the engine's clock. Raises LabError.
+Beside = Callable[[str, Operation], float]
 
-    One of several nodes is in each node's journal before any of it is done, so that it can be
-    healed whenever lvslab ends; what was done of one that is refused is healed at once.
+
+def inject(request: Request, beside: Beside, fault: Fault, target: Target, fault_id: str) -> float:
+    """Inject a fault; return its moment, that of its first part. Raises AgentError, LabError.
+
+    One of several nodes, or that lies outside them, is in each node's journal before any of it is
+    done, so that it can be healed whenever lvslab ends; what was done of one that is refused is
+    healed at once.
     """
     parts = fault.parts(target)
 
@@ -39,29 +48,63 @@ def inject(request: Request, fault: Fault, target: Target, fault_id: str) -> flo
             timeout=ORDER_TIMEOUT,
         )
 
-    if len(parts) == 1:
+    if len(parts) == 1 and not any(map(is_outside, parts[0].inject)):
         return float(order(parts[0], "inject")["t"])
-    done: list[str] = []
+    prepared: list[Part] = []
+    begun: list[Part] = []
     try:
         for part in parts:
             order(part, "prepare")
-            done.append(part.node)
-        return min(
-            float(request(p.node, "inject", fault_id=fault_id, timeout=ORDER_TIMEOUT)["t"])
-            for p in parts
-        )
+            prepared.append(part)
+        moments: list[float] = []
+        for part in parts:
+            begun.append(part)
+            t = [beside(part.node, op) for op in part.inject if is_outside(op)]
+            told = {"t": t[0]} if t else {}
+            answer = request(part.node, "inject", fault_id=fault_id, timeout=ORDER_TIMEOUT, **told)
+            moments.append(float(answer["t"]))
+        return min(moments)
     except LvslabError:
-        heal(request, done, fault_id)
+        heal(request, beside, prepared, fault_id, begun=begun)
         raise
 
 
-def heal(request: Request, nodes: Sequence[str], fault_id: str) -> None:
-    """Heal one fault in all of its nodes. Raises AgentError, after all were tried."""
+def heal(
+    request: Request,
+    beside: Beside,
+    parts: Sequence[Part],
+    fault_id: str,
+    *,
+    begun: Sequence[Part] | None = None,
+) -> None:
+    """Heal one fault in all of its nodes. Raises AgentError or LabError, after all were tried.
+
+    ``begun``: of those that were begun with; all, where it is not said.
+    """
     failed: LvslabError | None = None
-    for node in nodes:
+    for part in parts:
+        prepared = begun is not None and part not in begun
         try:
-            request(node, "heal", fault_id=fault_id, timeout=ORDER_TIMEOUT)
+            heal_part(request, beside, part.node, part.heal, fault_id, prepared=prepared)
         except LvslabError as error:
             failed = failed or error
     if failed is not None:
         raise failed
+
+
+def heal_part(
+    request: Request,
+    beside: Beside,
+    node: str,
+    healing: Sequence[Operation],
+    fault_id: str,
+    *,
+    prepared: bool = False,
+) -> None:
+    """Heal one fault in one node: what lies outside first, so that its journal tells of the rest.
+
+    ``prepared``: it is in the journal, and was not begun with. Raises AgentError, LabError.
+    """
+    t = [beside(node, op) for op in undo_outside(healing, prepared=prepared)]
+    told = {"t": t[0]} if t else {}
+    request(node, "heal", fault_id=fault_id, timeout=ORDER_TIMEOUT, **told)

@@ -36,8 +36,9 @@ class Injection:
         self.fault: Fault
         self.target: Target
         self.fault, self.target = choose(lab.spec, node, fault, params)
+        self._parts = self.fault.parts(self.target)
         #: The nodes that it is in.
-        self.nodes = tuple(dict.fromkeys(p.node for p in self.fault.parts(self.target)))
+        self.nodes = tuple(dict.fromkeys(p.node for p in self._parts))
         self._lab, self._recorder = lab, recorder
         #: Whether the agent was told to, whatever it answered.
         self.ordered = False
@@ -108,7 +109,9 @@ class Injection:
         self.ordered = True
 
         def order() -> float:
-            return injecting.inject(recorder.request, self.fault, self.target, self.run.fault_id)
+            return injecting.inject(
+                recorder.request, self._lab.beside, self.fault, self.target, self.run.fault_id
+            )
 
         try:
             t = float(recorder.carry_out(order))
@@ -144,7 +147,7 @@ class Injection:
 
         def order() -> None:
             # This one alone: another in the same node has its own time.
-            injecting.heal(recorder.request, self.nodes, self.run.fault_id)
+            injecting.heal(recorder.request, self._lab.beside, self._parts, self.run.fault_id)
 
         recorder.carry_out(order)
         if self.injected is None and self.healed is None:

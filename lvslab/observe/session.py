@@ -101,5 +101,5 @@ def inject_only(
     def request(node: str, do: str, **params: Any) -> dict[str, Any]:
         return lab.nodes[node].link().request(do, **params)
 
-    injecting.inject(request, chosen, target, secrets.token_hex(6))
+    injecting.inject(request, lab.beside, chosen, target, secrets.token_hex(6))
     return chosen

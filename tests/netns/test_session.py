@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lvslab.errors import AgentError
+from lvslab.faults.model import Operation
 from lvslab.observe.link import Subscription
 from lvslab.observe.session import run_fault
 from lvslab.report.terminal import closing, line
@@ -130,6 +131,9 @@ class RigLab:
 
     def start_node(self, name: str) -> None:
         raise AssertionError(f"{name} should be running")
+
+    def beside(self, name: str, op: Operation) -> float:
+        raise AssertionError(f"{op} lies outside {name}")
 
 
 @pytest.fixture(scope="module")

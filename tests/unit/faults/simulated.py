@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from lvslab.errors import AgentError
+from lvslab.faults.model import Operation
 from lvslab.timeline.events import Event
 from lvslab.topology.spec import TopologySpec
 
@@ -73,6 +74,9 @@ class World:
         self.off.discard(name)
         self.journal.pop(name, None)
         self._returns(name)
+
+    def beside(self, name: str, op: Operation) -> float:
+        raise AssertionError(f"{op} lies outside {name}")
 
     # what happens in it
 

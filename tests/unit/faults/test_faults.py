@@ -55,6 +55,8 @@ def test_every_fault_of_the_issue_is_there_with_its_default_first() -> None:
     director = [f.name for f in registry.faults_for("director")]
     assert director == [
         "link-down",
+        "carrier-loss",
+        "clock-step",
         "config-drift",
         "cpu-starve",
         "freeze",
@@ -75,6 +77,9 @@ def test_every_fault_of_the_issue_is_there_with_its_default_first() -> None:
     server = [f.name for f in registry.faults_for("real-server")]
     assert server == [
         "httpd-stop",
+        "arp-flux",
+        "carrier-loss",
+        "clock-step",
         "cpu-starve",
         "drain",
         "freeze",
@@ -159,9 +164,9 @@ def test_what_heals_undoes_what_was_injected() -> None:
                     assert {**op, "signal": "CONT"}.items() >= part.heal[0].items() - {
                         ("if_running", True)
                     }
-                elif op["op"] == "run":
+                elif op["op"] in ("run", "outside"):
                     # What it made is removed, if it says that it made something.
-                    touched = {o.get("touches") for o in part.heal if o["op"] == "run"}
+                    touched = {o.get("touches") for o in part.heal if o["op"] == op["op"]}
                     assert op.get("touches") is None or op["touches"] in touched, known.name
                 else:
                     assert undo[op["op"]] in kinds, known.name
@@ -232,9 +237,9 @@ def test_default_is_taken_when_none_is_named() -> None:
             "lvs1",
             "linkdown",
             "no fault 'linkdown'",
-            "did you mean 'link-down'? supported: config-drift,",
+            "did you mean 'link-down'? supported: arp-flux,",
         ),
-        ("lvs1", "zzz", "no fault 'zzz'", "supported: config-drift,"),
+        ("lvs1", "zzz", "no fault 'zzz'", "supported: arp-flux,"),
     ],
 )
 def test_refuses_with_what_would_make_sense(
