@@ -56,7 +56,8 @@ def of_files(
 ) -> tuple[Node, ...]:
     """Return directors by their files. Raises NotFoundError, ConfError."""
     return tuple(
-        Node(name, load(path, config_id=config_id or name), budget, root) for name, path in pairs
+        Node(name, load(path, config_id=config_id or name), budget, root, config_id or name)
+        for name, path in pairs
     )
 
 
