@@ -112,7 +112,7 @@ def starved(found: Outage) -> bool:
     return found.lateness > INTERVAL / 2
 
 
-@pytest.mark.parametrize("seconds", [0.5])
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5, 3.0])
 def test_a_black_out_is_read_to_within_one_interval(served: Lab, seconds: float):
     for again in (True, False):
         stamps, probe, stopped = black_out(served, seconds)
