@@ -36,8 +36,10 @@ def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Take:
     taken: list[tuple[str, int]] = []
     monkeypatch.setattr(verb, "tear_down", lambda _s, lab: taken.append((f"down {lab}", 0)))
 
-    def give(*verdicts: str) -> list[tuple[str, int]]:
+    def give(*verdicts: str, reports: bool = False) -> list[tuple[str, int]]:
         left = list(verdicts)
+        if not reports:
+            monkeypatch.setattr(verb, "_report", lambda *_: None)
 
         def take(_s: object, turn: Any, up: object, seed: int) -> ScenarioResult:
             taken.append((turn.scenario.name, turn.index))
@@ -95,7 +97,7 @@ def test_the_report_has_every_file_and_the_seed_and_nothing_of_the_run_before(
     old = tmp_path / "out/histories/old-000.jsonl"
     old.parent.mkdir(parents=True)
     old.write_text("{}")
-    play("pass", "fail")
+    play("pass", "fail", reports=True)
     done = runner.invoke(
         app,
         ["test", "crash", "--repeat", "2", "--seed", "5", "--report", "out", "--junit", "j.xml",
