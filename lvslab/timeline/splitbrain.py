@@ -18,9 +18,18 @@ from lvslab.timeline.holders import Span, contested
 #: ``vrid``, ``version``, ``auth``, ``advert_int``, ``vips``: set differently on the two.
 #: ``unicast``: one speaks to peers, the other to the multicast group. ``partition``: what one
 #: sends does not arrive. ``filtered``: it arrives, agrees in all, and is not heeded: something
-#: in the node drops it.
+#: in the node drops it. ``stranger``: one of them is no director at all.
 Cause = Literal[
-    "silent", "vrid", "version", "unicast", "auth", "advert_int", "vips", "partition", "filtered"
+    "silent",
+    "vrid",
+    "version",
+    "unicast",
+    "auth",
+    "advert_int",
+    "vips",
+    "partition",
+    "filtered",
+    "stranger",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
@@ -99,6 +108,11 @@ def _cause(
     addresses: Mapping[str, str],
     interval: float,
 ) -> tuple[Cause | None, str]:
+    strangers = [n for n in nodes if n not in addresses]
+    if strangers:
+        return "stranger", (
+            f"{' and '.join(strangers)} is no director, and has {vip} on an interface that answers"
+        )
     # One that has gone silent still had its last say within an interval before the split. What
     # ends a split (a thaw, a heal) lets both speak, and agree, for a moment before its end.
     until = min(end, max(end - interval - HANDOVER, start + 2.5 * interval))
