@@ -78,18 +78,10 @@ properties: setup ## The unit tests that hypothesis makes, with 500 examples eac
 check: lint types unit ## lint, types and unit
 
 .PHONY: integration
-LATER_FAULTS := $(foreach part,within beside outside,tests/integration/test_faults_$(part).py)
 # Real machines under emulation on shared cores: one that was starved is tried once more, and the
 # closing summary names it (R).
 integration: ready ## Tests on a real engine
-	$(BIN)/pytest -rR --reruns 1 tests/integration \
-	  $(addprefix --ignore=,$(LATER_FAULTS))
-
-.PHONY: faults
-# Ten minutes; some were seen to pass at the second try only, on a machine that was busy. To become
-# a part of `integration` once they were seen on a quiet one.
-faults: ready ## The tests of the faults that came later, on a real engine
-	$(BIN)/pytest -rR --reruns 1 $(LATER_FAULTS)
+	$(BIN)/pytest -rR --reruns 1 tests/integration
 
 .PHONY: examples
 # As a team would run its own, from their folder; starved machines as above.
