@@ -21,6 +21,7 @@ _INSTANCE = frozenset(
         "nopreempt",
         "preempt_delay",
         "unicast_src_ip",
+        "mcast_src_ip",
         "unicast_peer",
         "authentication",
         "virtual_ipaddress",
@@ -55,25 +56,24 @@ def instances(sources: Sequence[Source], interface: str) -> dict[str, Any]:
             found.setdefault(one.name, []).append((source, one))
     if not found:
         raise ImportProblem(
-            "there is no vrrp_instance in it",
+            "there is no vrrp_instance and no virtual_server of an IPv4 address in it",
             where=sources[0].config.document.name,
-            fix="give the files of the directors that hand a VIP over",
+            fix="a lab has no IPv6 yet; are the files that it includes there?",
         )
     return {name: _instance(parts, interface) for name, parts in found.items()}
 
 
 def _instance(parts: Sequence[tuple[Source, Instance]], interface: str) -> dict[str, Any]:
     first = parts[0][1]
-    vips = [v for v in first.vips if v.address is not None and v.address.version == 4]
-    if not vips:
-        raise ImportProblem(
-            f"instance {first.name} has no IPv4 VIP", where=str(first.where), fix="IPv4 only"
-        )
+    vips = [v for v in first.vips if v.address is not None]
     garp = {key: _whole(first, f"garp_{key}") for key in _GARP}
     garp = {key: value for key, value in garp.items() if value is not None}
     label = next((v.label for v in vips if v.label), None)
-    nopreempt = any(one.nopreempt for _, one in parts)
-    delay = max(one.preempt_delay for _, one in parts)
+    # It is the best one that would take the VIPs back; as MASTER keepalived drops both settings.
+    best = max((one for _, one in parts), key=lambda one: one.priority)
+    drops = best.state == "MASTER"
+    nopreempt = best.nopreempt and not drops
+    delay = 0.0 if drops else best.preempt_delay
     return {
         "vrid": first.vrid,
         "vips": [v.ip for v in vips],
@@ -81,7 +81,8 @@ def _instance(parts: Sequence[tuple[Source, Instance]], interface: str) -> dict[
         "advert_int": first.advert_int,
         "preempt": False if nopreempt else None,
         "preempt_delay": delay or None,
-        "unicast": first.unicast or None,
+        # Alone it has no peer to send to: keepalived wants one, so its adverts are multicast.
+        "unicast": (first.unicast and len(parts) > 1) or None,
         "auth": _auth(first),
         "garp": garp or None,
         "label": f"{interface}:{label.partition(':')[2]}" if label and ":" in label else None,
