@@ -72,7 +72,12 @@ def addresses_v4(twins: Twins) -> None:
                 if why:
                     twins.drop(vip, Fate.UNSUPPORTED, why)
                 kept += not why
+            for own in instance.all("unicast_src_ip", "mcast_src_ip"):
+                if "/" in own.arg():
+                    twins.say(own, [own.keyword, own.arg().split("/")[0]], Fate.MAPPED)
             for peers in instance.all("unicast_peer"):
+                for peer in [p for p in peers.children if "/" in p.keyword]:
+                    twins.say(peer, [peer.keyword.split("/")[0]], Fate.MAPPED)
                 for peer in [p for p in peers.children if ":" in p.keyword]:
                     twins.drop(peer, Fate.UNSUPPORTED, _IP6)
             if not kept:

@@ -209,6 +209,13 @@ def test_equal_priorities_are_told_apart_as_keepalived_does():
     assert fate(made, "unicast_src_ip") == ("kept", "")
 
 
+def test_the_prefix_of_a_peer_is_no_part_of_its_address():
+    more = "priority {}0\n unicast_src_ip 10.0.0.{}/24\n unicast_peer {{\n 10.0.0.{}/24\n }}"
+    made = lab(instance(more=more.format(9, 1, 2)), instance(more=more.format(8, 2, 1)))
+    assert fate(made, "unicast_src_ip") == ("mapped", "unicast_src_ip 10.0.0.1")
+    assert fate(made, "10.0.0.2/24") == ("mapped", "10.0.0.2")
+
+
 def test_alone_a_director_has_no_peer():
     more = "unicast_src_ip 10.0.0.1/24\n unicast_peer {\n 10.0.0.2\n }"
     made = lab(instance(more=more))
