@@ -189,7 +189,8 @@ def _ports(twins: Twins, rs: Node, vs: Node) -> None:
     method = rs.last("lvs_method") or vs.last("lb_kind", "lvs_method")
     if method is None or method.arg() != "DR" or whole(port) is None:
         return
-    udp = (_last(vs, "protocol") or "UDP").upper() == "UDP"
+    # Whatever is no protocol is UDP to keepalived.
+    udp = _last(vs, "protocol").upper() not in ("TCP", "SCTP")
     if own != port:
         note = f"port {port}: direct routing delivers to that one, whatever is written here"
         twins.say(rs, ["real_server", rs.arg(), port], Fate.MAPPED, note)

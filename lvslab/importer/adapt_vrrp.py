@@ -212,5 +212,5 @@ def unheld(twins: Twins, interface: str) -> None:
 def _served(twins: Twins) -> Iterator[str]:
     for source in twins.sources:
         for vs in source.config.view.virtual_servers:
-            if vs.of == "address":
+            if vs.of == "address" and _ip(vs.target):
                 yield vs.target

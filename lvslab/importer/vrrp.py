@@ -73,16 +73,16 @@ def _instance(parts: Sequence[tuple[Source, Instance]], interface: str) -> dict[
     best = max((one for _, one in parts), key=lambda one: one.priority)
     drops = best.state == "MASTER"
     nopreempt = best.nopreempt and not drops
-    delay = 0.0 if drops else best.preempt_delay
+    delay = 0.0 if drops or nopreempt else best.preempt_delay
     return {
         "vrid": first.vrid,
-        "vips": [v.ip for v in vips],
+        "vips": list(dict.fromkeys(v.ip for v in vips)),
         "version": first.version,
         "advert_int": first.advert_int,
         "preempt": False if nopreempt else None,
         "preempt_delay": delay or None,
         # Alone it has no peer to send to: keepalived wants one, so its adverts are multicast.
-        "unicast": (first.unicast and len(parts) > 1) or None,
+        "unicast": (first.unicast and len({s.name for s, _ in parts}) > 1) or None,
         "auth": _auth(first),
         "garp": garp or None,
         "label": f"{interface}:{label.partition(':')[2]}" if label and ":" in label else None,
@@ -92,7 +92,7 @@ def _instance(parts: Sequence[tuple[Source, Instance]], interface: str) -> dict[
 
 
 def _auth(first: Instance) -> dict[str, str] | None:
-    if not first.auth_type or first.version != 2:
+    if not first.auth_type or not first.auth_pass or first.version != 2:
         return None
     return {"auth_type": first.auth_type, "auth_pass": first.auth_pass[:8]}
 

@@ -267,6 +267,17 @@ def test_what_keepalived_reads_past_does_not_keep_a_lab_from_being():
         assert fate(made, keyword)[0] == "mapped"
 
 
+def test_what_is_half_written_does_not_keep_a_lab_from_being():
+    more = "authentication {\n auth_type PASS\n }\n nopreempt\n preempt_delay 5"
+    text = instance(more=more, vips="10.0.0.100\n 10.0.0.100/24")
+    made = lab(text + server("TCP_CHECK {\n }", protocol="tpc") + server("", port="x"))
+    (one,) = made.spec.vrrp_instances
+    assert (one.auth, len(one.vips), one.members[0].preempt_delay) == (None, 1, None)
+    (vs,) = made.spec.virtual_servers
+    assert vs.protocol == "UDP"
+    assert ports_of(made.spec, "rs1") == (80,)
+
+
 def test_vips_outside_the_adverts_are_among_them():
     text = instance().replace(
         "interface eth1", "interface eth1\n virtual_ipaddress_excluded {\n 10.0.0.101\n }"
