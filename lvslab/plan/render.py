@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from ipaddress import IPv4Address
 from textwrap import dedent, indent
 
 from jinja2 import Environment
@@ -114,6 +115,11 @@ def httpd_conf(server: RealServerSpec, ports: tuple[int, ...]) -> str:
         .get_template("httpd.conf.j2")
         .render(server=server, ports=ports, docroot=DOCROOT, run=RUN)
     )
+
+
+def page_of(address: IPv4Address) -> bytes:
+    """Return the page that a real server's httpd answers with, whatever is asked for."""
+    return f"from {address}\n".encode()
 
 
 @cache

@@ -39,6 +39,8 @@ class DirectorSpec:
     router_id: str
     #: Lines put verbatim at the end of this director's keepalived.conf.
     raw: str = ""
+    #: Lines put verbatim before its instances: keepalived knows a script only once it is defined.
+    definitions: str = ""
 
 
 @dataclass(frozen=True, slots=True)

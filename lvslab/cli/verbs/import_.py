@@ -69,6 +69,7 @@ def import_(
         {
             "topology": str(output),
             "counts": counts,
+            "added": list(made.added),
             "lines": [
                 {
                     "node": e.node,
@@ -88,6 +89,8 @@ def import_(
             ("WHERE", "LINE", "IS", "NOTE"),
             ((f"{e.at.file}:{e.at.line}", e.text, e.fate.value, e.note) for e in told_of),
         )
+    for added in made.added:
+        s.out.text(f"In the lab besides: {added}.")
     if counts["unsupported"] or counts["stubbed"]:
         s.out.text(
             "Not all of it is in the lab: a verdict is one about what is, and not about the rest."

@@ -10,7 +10,8 @@ import pytest
 
 from lvslab.conf import load_text
 from lvslab.importer import Fate, Imported, ImportProblem, Source, import_confs
-from lvslab.importer.whole import around, text_of
+from lvslab.importer.addresses import around
+from lvslab.importer.whole import text_of
 from lvslab.plan.render import keepalived_conf
 from lvslab.resources import data_dir
 from lvslab.topology import load, loads
@@ -161,8 +162,11 @@ def test_what_is_under_test_is_as_it_was():
     assert (first.weight, second.weight) == (10, 20)
     assert first.check is not None
     # keepalived's own: connect_timeout 5, delay_before_retry 1 (keepalived.conf(5)).
-    assert (first.check.retry, first.check.connect_timeout) == (2, 5.0)
-    assert second.check is None
+    # nb_get_retry is a name of HTTP_GET's: in TCP_CHECK keepalived reads past it.
+    assert (first.check.retry, first.check.connect_timeout) == (1, 5.0)
+    # The lab's httpd has no certificate: the same request without TLS.
+    assert second.check is not None
+    assert (second.check.kind, second.check.path) == ("HTTP_GET", "/health")
 
 
 def test_every_line_is_told_what_became_of_it():
@@ -174,21 +178,22 @@ def test_every_line_is_told_what_became_of_it():
         "mapped",
         "10.1.1.10/32 dev eth0 label eth0:vip",
     )
-    assert found["script /usr/bin/killall -0 nginx"] == ("stubbed", "is /bin/true in the lab")
+    assert found["script /usr/bin/killall -0 nginx"] == (
+        "stubbed",
+        "succeeds in the lab until its director has /run/lvslab/fail-chk",
+    )
     assert found["notification_email"][0] == "stubbed"
     assert found["notify_master /etc/keepalived/master.sh"][0] == "stubbed"
     assert found["enable_script_security"] == ("kept", "")
-    assert found["SSL_GET"] == (
-        "unsupported",
-        "the lab has no such check: this server is never removed",
-    )
+    assert found["nb_get_retry 2"][0] == "kept"
+    assert found["SSL_GET"] == ("stubbed", "HTTP_GET in the lab: the same request without TLS")
     assert found["virtual_server 10.1.1.10 8080"] == (
         "unsupported",
         "the lab has DR only, not NAT",
     )
     # Lines of a block that is not there are told with it.
-    assert "path /health" not in found
     assert "ops@example.com" not in found
+    assert "real_server 10.1.1.21 80" not in found
 
 
 def test_directors_that_differ_are_told_so_and_not_made_equal_in_silence():
@@ -212,8 +217,8 @@ def test_the_subnet_is_the_smallest_that_has_them_all():
     ("text", "what"),
     [
         ("", "there is no vrrp_instance"),
-        ("vrrp_instance A {\n virtual_ipaddress {\n 10.0.0.1\n }\n}", "there is no virtual_server"),
-        ("vrrp_instance A {\n}\n", "has no IPv4 VIP"),
+        ("vrrp_instance A {\n}\n", "there is no vrrp_instance"),
+        ("vrrp_instance A {\n virtual_ipaddress {\n fd00::1\n }\n}", "there is no vrrp_instance"),
     ],
 )
 def test_of_what_is_no_director_no_lab_is_made(text: str, what: str):
