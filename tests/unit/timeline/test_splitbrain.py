@@ -113,6 +113,15 @@ def test_one_that_is_no_director_is_the_cause_whatever_the_wire_says():
     assert (found.cause, found.why.split(" ")[0]) == ("stranger", "rs1")
 
 
+def test_one_that_spoke_once_when_it_took_the_vip_did_not_die():
+    other = {"priority": 50, "interval": 2.0}
+    events = [
+        e for e in wire({"lvs1": {}, "lvs2": other})
+        if e.data["src"] != ADDRESS["lvs2"] or 10 <= e.t < 10.5
+    ]  # fmt: skip
+    assert split(events).cause == "advert_int"
+
+
 def test_nothing_on_the_wire_tells_nothing():
     assert split([]).cause is None
 
