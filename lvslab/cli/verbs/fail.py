@@ -12,6 +12,7 @@ import typer
 from lvslab.cli import complete
 from lvslab.cli.duration import for_option
 from lvslab.cli.labs import opened
+from lvslab.cli.pairs import pairs
 from lvslab.cli.session import Session
 from lvslab.cli.verb import FAULTS, NodeArgument, SomeNodeArgument, verb
 from lvslab.errors import LvslabError
@@ -74,7 +75,7 @@ def fail(
 
     if no_watch and for_ is not None:
         raise typer.BadParameter("--for watches the way back: not with --no-watch")
-    given = _given(params or [])
+    given = pairs(params or [], "-p")
     with opened(s) as lab:
         if no_watch:
             chosen = inject_only(lab, node, fault, given)
@@ -108,15 +109,6 @@ def _keep(lab: Lab, result: FaultResult, params: Mapping[str, Any], where: Path 
             f"cannot be written: {error.strerror}", where=str(path), fix="name another --history"
         ) from error
     return path
-
-
-def _given(words: list[str]) -> dict[str, str]:
-    """Return parameters by key. Raises BadParameter for what is no KEY=VALUE."""
-    pairs = [word.partition("=") for word in words]
-    for word, (key, equals, _) in zip(words, pairs, strict=True):
-        if not key or not equals:
-            raise typer.BadParameter(f"{word!r} is not KEY=VALUE", param_hint="-p")
-    return {key: value for key, _, value in pairs}
 
 
 @contextmanager

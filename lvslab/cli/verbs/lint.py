@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lvslab.cli.pairs import pairs
 from lvslab.cli.session import Session
 from lvslab.cli.topologies import choose
 from lvslab.cli.verb import FILES, verb
@@ -140,12 +141,12 @@ def _inputs(
     config_id: str | None,
 ) -> list[tuple[Node, ...]]:
     """Return what is linted together, and what apart."""
-    from lvslab.lint.inputs import named, of_files, of_topology
+    from lvslab.lint.inputs import of_files, of_topology
 
     out: list[tuple[Node, ...]] = []
-    pairs = named(nodes)
-    if pairs:
-        out.append(of_files(pairs, budget, root=root, config_id=config_id))
+    mains = [(n, Path(f)) for n, f in pairs(nodes, "--node", "NAME=FILE").items()]
+    if mains:
+        out.append(of_files(mains, budget, root=root, config_id=config_id))
     for file in files:
         if _is_topology(file):
             spec = choose(file, lab=s.named_lab).spec
