@@ -94,6 +94,10 @@ examples: ready ## The example tests of docs/examples, on a real engine
 netns: setup netns-deps ## Tests of the agent with real keepalived in network namespaces (root)
 	$(BIN)/pytest -q tests/netns
 
+.PHONY: judge
+judge: setup netns-deps ## keepalived itself on the reading and the linting of its files (root)
+	$(BIN)/pytest -q tests/netns/test_conf_judge.py
+
 .PHONY: netns-deps
 netns-deps:
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-deps.sh netns
@@ -117,6 +121,7 @@ browser: setup ## The report in a real browser (Debian's chromium)
 test: ready netns-deps ## Everything: set-up, check, browser, scenarios, examples, integration
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory properties
+	@$(MAKE) --no-print-directory judge
 	@$(MAKE) --no-print-directory browser
 	@$(MAKE) --no-print-directory ci-scenarios
 	@$(MAKE) --no-print-directory examples

@@ -23,6 +23,7 @@ from lvslab.topology import builtins
 from lvslab.topology import load as load_topology
 from tests.unit.lint.cases import CORRECT, MISTAKES, header, run
 
+_PLACED = r"Line (\d+)\) (.*)"
 SINGLE = [p for p in MISTAKES if "# ---- lvs2" not in p.read_text()]
 _NETWORK = """
 mount -t tmpfs none /run
@@ -92,10 +93,10 @@ def test_whatever_keepalived_complains_of_lint_points_at():
             lines = [x for x in lines if "not found" not in x]
         if lines and not findings:
             unexplained.append((path.stem, lines))
-        for number in {int(n) for x in lines for n in re.findall(r"Line (\d+)\)", x)}:
-            said = Complaint(Position("lvs1.conf", number, 1), "")
+        for number, words in (m.groups() for x in lines for m in re.finditer(_PLACED, x)):
+            said = Complaint(Position("lvs1.conf", int(number), 1), words)
             if not any(explains(f, said, load_text(text, "lvs1.conf")) for f in findings):
-                unexplained.append((path.stem, [x for x in lines if f"Line {number})" in x]))
+                unexplained.append((path.stem, [number, words]))
     assert unexplained == []
     assert loud > len(SINGLE) // 2, "keepalived said nothing: was it run at all?"
 
