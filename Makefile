@@ -96,7 +96,7 @@ netns: setup netns-deps ## Tests of the agent with real keepalived in network na
 
 .PHONY: judge
 judge: setup netns-deps ## keepalived itself on the reading and the linting of its files (root)
-	$(BIN)/pytest -q tests/netns/test_conf_judge.py
+	$(BIN)/pytest -q --reruns 1 tests/netns/test_conf_judge.py
 
 .PHONY: netns-deps
 netns-deps:

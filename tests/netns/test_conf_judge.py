@@ -41,7 +41,7 @@ _TEST = 'for f in "$@"; do echo "== $f"; keepalived -t -i lvs1 -f "$f" 2>&1; ech
 #: With the checkers it gives up at once without ip_vs, and may name their services; often before
 #: VRRP has dumped what it has. So VRRP comes once more, alone: it stays until it is told to go.
 _DUMP = """
-timeout -k 1 5 keepalived -n -l -D -i lvs1 -f "$1" 2>&1
+timeout -k 1 2 keepalived -n -l -D -i lvs1 -f "$1" 2>&1
 rm -rf /run/keepalived*
 keepalived -P -n -l -d -D -i lvs1 -f "$1" >/run/dump 2>&1 &
 n=0
