@@ -14,7 +14,7 @@ def _set(value: str) -> Operation:
 
 
 def _own() -> str:
-    from lvslab.plan.build import REAL_SERVER_SYSCTLS
+    from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS
 
     return dict(REAL_SERVER_SYSCTLS)[_KEY]
 

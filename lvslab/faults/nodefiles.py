@@ -102,14 +102,14 @@ def no_web_server(target: Target) -> str | None:
 
 def no_vip(target: Target) -> str | None:
     """Return why a real server's VIP cannot be changed; None where it has one."""
-    from lvslab.plan.build import vips_of
+    from lvslab.plan.forwarding import vips_of
 
     return None if vips_of(target.lab, target.name) else "it has no VIP on lo"
 
 
 def lo_vips(target: Target) -> tuple[str, ...]:
     """Return the VIPs that a real server has on lo."""
-    from lvslab.plan.build import vips_of
+    from lvslab.plan.forwarding import vips_of
 
     return tuple(map(str, vips_of(target.lab, target.name)))
 

@@ -40,13 +40,17 @@ def import_confs(
     for source in sources:
         for vs in source.config.view.virtual_servers:
             made = virtual_server(vs, servers)
+            # A topology has one forwarding method: that of the first.
             if made is not None:
-                pools.setdefault(vs.key, made)
+                first = next(iter(pools.values()), made)
+                if made["forwarding"] == first["forwarding"]:
+                    pools.setdefault(vs.key, made)
     if not pools:
         raise ImportProblem(
-            "there is no virtual_server of DR, an IPv4 address and a port in it",
+            "there is no virtual_server of DR or TUN, an IPv4 address and a port in it",
             where=sources[0].config.document.name,
-            fix="lvslab has no other forwarding method yet",
+            fix="the network behind the directors of NAT is in no keepalived.conf: write a "
+            "topology by hand, from lvs-nat.yaml",
         )
     addresses = {s.name: s.address or _own(s) for s in sources}
     used = [a for a in addresses.values() if a is not None]
@@ -188,7 +192,8 @@ def _entries(sources: Sequence[Source], spec: TopologySpec) -> Iterator[Entry]:
                     source.name, node.at, text, Fate.UNSUPPORTED, f"the lab has: {' '.join(other)}"
                 )
             else:
-                yield Entry(source.name, node.at, text, Fate.UNSUPPORTED, _why(node))
+                why = _why(node, spec)
+                yield Entry(source.name, node.at, text, Fate.UNSUPPORTED, why)
 
 
 def _kept(node: Node, changed: bool, new: str) -> tuple[Fate, str]:
@@ -199,14 +204,14 @@ def _kept(node: Node, changed: bool, new: str) -> tuple[Fate, str]:
     return Fate.MAPPED, new
 
 
-def _why(node: Node) -> str:
+def _why(node: Node, spec: TopologySpec) -> str:
     """Return why the lab has nothing of this."""
     if node.keyword.endswith(("_CHECK", "_GET")) and node.is_block:
         return "the lab has no such check: this server is never removed"
     if node.keyword == "virtual_server":
         method = node.last("lb_kind", "lvs_method")
-        if method is not None and method.arg().upper() != "DR":
-            return f"the lab has DR only, not {method.arg()}"
+        if method is not None and method.arg().upper() != spec.forwarding:
+            return f"the lab has {spec.forwarding} only, not {method.arg()}"
     return "not in the lab"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lvslab.errors import LvslabError
 from lvslab.lab.api import in_parallel
 from lvslab.lab.conditions import unmet_holders, unmet_tables
-from lvslab.plan.build import REAL_SERVER_SYSCTLS
+from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS
 
 if TYPE_CHECKING:
     from lvslab.lab.lab import Lab, Node

@@ -21,7 +21,7 @@ from requests.exceptions import RequestException
 from lvslab.errors import LabError, LvslabError, NotReadyError
 from lvslab.execstream import STDOUT, Demux, ExecStream, start, until_stdin_ends
 from lvslab.lab.api import asking, in_parallel
-from lvslab.plan.build import REAL_SERVER_SYSCTLS
+from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS
 from lvslab.plan.render import INTERFACE
 from lvslab.prove import frames, pcap
 from lvslab.prove.model import NodeState, Setting

@@ -16,7 +16,8 @@ from lvslab.resources import data_dir
 from lvslab.topology import load, loads
 from lvslab.topology.spec import TopologySpec
 
-SHIPPED = sorted(data_dir("topologies").glob("*.yaml"))
+#: NAT's second network is in no keepalived.conf.
+SHIPPED = [p for p in sorted(data_dir("topologies").glob("*.yaml")) if p.stem != "lvs-nat"]
 RICH = """\
 network: {subnet: 10.9.0.0/24}
 directors: {lvs1: 10.9.0.1, lvs2: 10.9.0.2, lvs3: 10.9.0.3}
@@ -142,6 +143,33 @@ def test_what_lvslab_wrote_comes_back_as_it_was(text: str):
     }
     assert equal == spec
     assert {e.fate for e in made.entries} == {Fate.KEPT}
+
+
+def test_nat_is_refused_with_what_to_do_instead():
+    with pytest.raises(ImportProblem, match=r"no virtual_server of DR or TUN") as caught:
+        imported(load(data_dir("topologies") / "lvs-nat.yaml"))
+    assert "from lvs-nat.yaml" in str(caught.value)
+
+
+def test_beside_a_tunnel_direct_routing_is_left_out_and_said():
+    spec = load(data_dir("topologies") / "lvs-tun.yaml")
+    conf = keepalived_conf(spec, spec.directors[0], watched=False)
+    head, _, server = conf.rpartition("\nvirtual_server ")
+    other = server.replace(" 80 {", " 81 {").replace("lb_kind TUN", "lb_kind DR")
+    made = import_confs(
+        [
+            Source(
+                "lvs1", load_text(f"{head}\nvirtual_server {server}\nvirtual_server {other}", "x")
+            )
+        ],
+        name="both",
+    )
+    assert made.spec.forwarding == "TUN"
+    assert [vs.port for vs in made.spec.virtual_servers] == [80]
+    assert fates(made, "lvs1")["virtual_server 172.24.1.100 81"] == (
+        "unsupported",
+        "the lab has TUN only, not DR",
+    )
 
 
 def test_the_file_that_is_written_means_the_same(tmp_path: Path):
