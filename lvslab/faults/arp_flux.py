@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lvslab.faults.model import Fault, Operation, Part, Target, nothing
-from lvslab.faults.nodefiles import announce, lo_vips, no_vip
+from lvslab.faults.nodefiles import announce, no_vip, own_vips
 from lvslab.faults.outside import FORGET, SAY_WHEN, beside
 
 _KEY = "net.ipv4.conf.all.arp_ignore"
@@ -21,7 +21,7 @@ def _own() -> str:
 
 def _parts(target: Target) -> list[Part]:
     """Let the real server speak, and have every client ask anew whose the VIP is."""
-    vips = lo_vips(target)
+    vips = own_vips(target)
     # The entry of a client in use is confirmed by unicast, and never asked for again.
     forget = [
         beside(FORGET, vip, "eth0", touches=None, capabilities=("NET_ADMIN",)) for vip in vips

@@ -51,6 +51,9 @@ def _of_instance(spec: TopologySpec, instance: VrrpInstanceSpec) -> Iterator[Pro
     yield Promised(f"{old} falls silent: {new} takes over", of, "link-down", crash)
     graceful = bounds.failover_graceful(instance, heir)
     yield Promised(f"{old} says goodbye: {new} takes over", of, "keepalived-stop", graceful)
+    if instance.name == spec.gateway_instance:
+        lost = f"{old} loses the inside network and says goodbye: {new} takes over"
+        yield Promised(lost, of, "", graceful)
     again = bounds.take_back(instance, master)
     if again is not None:
         yield Promised(f"{old} is back: it takes the VIP again", of, "", again)
