@@ -95,6 +95,12 @@ def probe_tunnels(client: docker.DockerClient) -> IpvsResult:
             cap_add=["NET_ADMIN"],
             network_mode="none",
         )
+    except APIError as error:
+        return IpvsResult(
+            False,
+            f"the container that would try it did not start: {error.explanation or error}",
+            "lvslab doctor's other lines may say why",
+        )
     except (DockerException, RequestException) as error:
         raise EngineError(f"the engine does not answer: {error}", fix="lvslab doctor") from error
     return judge_tunnels(said)
