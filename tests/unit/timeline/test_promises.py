@@ -23,7 +23,7 @@ def test_those_of_the_article():
 
 def test_with_nat_a_link_that_comes_back_finds_its_table_full():
     found, direct = figures("lvs-nat"), figures("lvs-dr")
-    assert found.pop("lvs1's link is back: its table is still empty") == (0.0, 0.0)
+    assert found.pop("lvs1's link is back: its table stayed full") == (0.0, 0.0)
     del direct["lvs1's link is back: its table is still empty"]
     lost = "lvs1 loses the inside network and says goodbye: lvs2 takes over"
     assert found.pop(lost) == (0.805, 0.805)
