@@ -78,18 +78,10 @@ properties: setup ## The unit tests that hypothesis makes, with 500 examples eac
 check: lint types unit ## lint, types and unit
 
 .PHONY: integration
-LATER_FAULTS := $(foreach part,within beside outside,tests/integration/test_faults_$(part).py)
 # Real machines under emulation on shared cores: one that was starved is tried once more, and the
 # closing summary names it (R).
 integration: ready ## Tests on a real engine
-	$(BIN)/pytest -rR --reruns 1 tests/integration \
-	  $(addprefix --ignore=,$(LATER_FAULTS))
-
-.PHONY: faults
-# Ten minutes; some were seen to pass at the second try only, on a machine that was busy. To become
-# a part of `integration` once they were seen on a quiet one.
-faults: ready ## The tests of the faults that came later, on a real engine
-	$(BIN)/pytest -rR --reruns 1 $(LATER_FAULTS)
+	$(BIN)/pytest -rR --reruns 1 tests/integration
 
 .PHONY: examples
 # As a team would run its own, from their folder; starved machines as above.
@@ -101,6 +93,10 @@ examples: ready ## The example tests of docs/examples, on a real engine
 .PHONY: netns
 netns: setup netns-deps ## Tests of the agent with real keepalived in network namespaces (root)
 	$(BIN)/pytest -q tests/netns
+
+.PHONY: judge
+judge: setup netns-deps ## keepalived itself on the reading and the linting of its files (root)
+	$(BIN)/pytest -q --reruns 1 tests/netns/test_conf_judge.py
 
 .PHONY: netns-deps
 netns-deps:
@@ -125,6 +121,7 @@ browser: setup ## The report in a real browser (Debian's chromium)
 test: ready netns-deps ## Everything: set-up, check, browser, scenarios, examples, integration
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory properties
+	@$(MAKE) --no-print-directory judge
 	@$(MAKE) --no-print-directory browser
 	@$(MAKE) --no-print-directory ci-scenarios
 	@$(MAKE) --no-print-directory examples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -180,6 +180,7 @@ class Lab:
         node: str,
         fault: str | None = None,
         *,
+        params: Mapping[str, Any] | None = None,
         hold: float | str | None = None,
         heal: bool = False,
         rate: float = 50.0,
@@ -190,7 +191,8 @@ class Lab:
     ) -> Measured:
         """Break a node at a random moment, watch from the client, and return what was measured.
 
-        ``fault``: link-down for a director and httpd-stop for a real server, unless named.
+        ``fault``: link-down for a director and httpd-stop for a real server, unless named;
+        ``params``: its own, as ``lvslab faults FAULT`` lists them.
         ``hold``: heal it after so long (15, or "15s") and watch the way back; ``heal``: the
         same, as soon as the outcome is settled. Without either it is left in: :meth:`heal`.
         ``rate`` in requests a second, ``deadline`` of each in seconds; ``seed`` decides the
@@ -207,6 +209,7 @@ class Lab:
                     self.core,
                     name,
                     fault,
+                    params=params,
                     hold=_seconds(hold),
                     then_heal=heal,
                     rate=rate,
@@ -214,7 +217,7 @@ class Lab:
                     on_event=on_event,
                     seed=seed,
                 )
-            history = history_of(result, self.core.spec, made)
+            history = history_of(result, self.core.spec, made, params)
             measured = Played.of(history).fault()
             self._tell(measured)
             if not measured.disturbed or again <= 0:
@@ -222,9 +225,11 @@ class Lab:
             again -= 1
             self.ready()
 
-    def inject(self, node: str, fault: str | None = None) -> str:
+    def inject(
+        self, node: str, fault: str | None = None, *, params: Mapping[str, Any] | None = None
+    ) -> str:
         """Break a node and measure nothing; return the fault. Raises FaultError, AgentError."""
-        return inject_only(self.core, self._who(node, None), fault).name
+        return inject_only(self.core, self._who(node, None), fault, params).name
 
     def heal(self, node: str | None = None) -> list[Healed]:
         """Undo every fault in a node, or in all: back to exactly what was there.

@@ -232,7 +232,10 @@ def _check(node: Node, rs: Node, vs: Node) -> Check:
 
     delay_loop = inherited("delay_loop")
     loop = _DELAY_LOOP if delay_loop is None else delay_loop
-    retry = inherited("retry", "nb_get_retry")
+    retry = inherited("retry")
+    if kind in ("HTTP_GET", "SSL_GET") and (own := node.last("retry", "nb_get_retry")):
+        # nb_get_retry is the old name there, and nothing anywhere else (check_http.c).
+        retry = number(own.arg()) if (number(own.arg()) or -1.0) >= 0 else retry
     delay = inherited("delay_before_retry")
     timeout = inherited("connect_timeout")
     default_delay = loop if kind == "DNS_CHECK" else _RETRY_DELAY.get(kind, 1.0)

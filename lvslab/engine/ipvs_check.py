@@ -59,7 +59,7 @@ def probe_ipvs(client: docker.DockerClient, *, leftover_after: int = LEFTOVER_AF
     answer.
     """
     try:
-        image = _node_image(client)
+        image = node_image(client)
         if image is None:
             return IpvsResult(
                 False, "not tried: the engine has no node image yet", "lvslab up builds it"
@@ -82,7 +82,7 @@ def probe_tunnels(client: docker.DockerClient) -> IpvsResult:
     answer.
     """
     try:
-        image = _node_image(client)
+        image = node_image(client)
         if image is None:
             return IpvsResult(
                 False, "not tried: the engine has no node image yet", "lvslab up builds it"
@@ -142,7 +142,8 @@ def judge(output: str) -> IpvsResult:
     return IpvsResult(False, said, LOAD_MODULES)
 
 
-def _node_image(client: docker.DockerClient) -> str | None:
+def node_image(client: docker.DockerClient) -> str | None:
+    """Return the id of the node image that an engine has; None where it has none."""
     found = client.api.images(filters={"label": f"{labels.IMAGE}=node"})
     return str(found[0]["Id"]) if found else None
 

@@ -21,7 +21,7 @@ def throw_away(
     argv: Sequence[str],
     *,
     what: str,
-    made: Callable[[str], None] = lambda _id: None,
+    made: Callable[[str], object] = lambda _id: None,
     **host_config: Any,
 ) -> str:
     """Run a program in a container of its own and return what it printed, errors included.

@@ -121,8 +121,8 @@ def vip_device(target: Target) -> str:
     return of(target.lab) or "lo"
 
 
-def drop(table: str, dev: str, ingress: tuple[str, ...], egress: tuple[str, ...]) -> Operation:
-    """Return the operation that drops what matches, at the device itself.
+def netdev_table(table: str, dev: str, ingress: tuple[str, ...], egress: tuple[str, ...]) -> str:
+    """Return nftables' text of a table that drops what matches, at the device itself.
 
     Netdev hooks, because keepalived sends its gratuitous ARP by AF_PACKET, which no output hook
     sees. What is dropped on its way out no tcpdump sees, what is dropped on its way in it does.
@@ -132,7 +132,13 @@ def drop(table: str, dev: str, ingress: tuple[str, ...], egress: tuple[str, ...]
         text += f"  chain {name} {{\n"
         text += f'    type filter hook {name} device "{dev}" priority 0;\n'
         text += "".join(f"    {rule} drop\n" for rule in rules) + "  }\n"
-    return {"op": "run", "argv": ["nft", text + "}"], "touches": f"nft:{table}"}
+    return text + "}"
+
+
+def drop(table: str, dev: str, ingress: tuple[str, ...], egress: tuple[str, ...]) -> Operation:
+    """Return the operation that adds a :func:`netdev_table` in the node."""
+    text = netdev_table(table, dev, ingress, egress)
+    return {"op": "run", "argv": ["nft", text], "touches": f"nft:{table}"}
 
 
 def drop_no_more(table: str) -> Operation:

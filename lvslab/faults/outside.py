@@ -37,6 +37,24 @@ print(time.monotonic(), flush=True)
 subprocess.check_call(["ip", "neigh", "flush", "to", sys.argv[1], "dev", sys.argv[2]])
 """
 
+#: Adds rules where the node's link ends outside: INDEX RULES, in which {dev} is the link's end.
+#: nft takes most of its time to read them; they hold from the end of it on.
+RULES = r"""
+import socket, subprocess, sys, time
+rules = sys.argv[2].replace("{dev}", socket.if_indextoname(int(sys.argv[1])))
+if subprocess.run(["nft", rules]).returncode:
+    sys.exit(1)
+print(time.monotonic())
+"""
+
+#: Removes a table of rules, if it is there: TABLE.
+NO_RULES = r"""
+import subprocess, sys, time
+print(time.monotonic(), flush=True)
+both = "add table %s; delete table %s" % (sys.argv[1], sys.argv[1])
+sys.exit(subprocess.run(["nft", both]).returncode)
+"""
+
 #: Moves the clock of the day: SECONDS (clock_settime(2)). The other clocks go on.
 CLOCK = r"""
 import sys, time
@@ -55,11 +73,13 @@ def beside(
     sysctls: Mapping[str, str] | None = None,
     capabilities: Sequence[str] = (),
     machine: bool = False,
+    lasting: bool = False,
 ) -> Operation:
     """Return the operation that runs a Python script in a throw-away container.
 
     In the network of the node or in the machine's (``host``); ``sysctls`` are set in the node's.
-    ``interface`` is the one whose other end is :data:`PEER`. The script first prints when it acts.
+    ``interface`` is the one whose other end is :data:`PEER`. The script prints when it acts.
+    ``lasting``: it stays when the node starts anew, and has to be undone even then.
 
     ``touches``: what it changes until it is healed; None: nothing that has to be healed.
     ``machine``: it changes what all of the machine has, so it is done on lvslab's own machine
@@ -74,7 +94,7 @@ def beside(
         "sysctls": dict(sysctls or {}),
         "capabilities": list(capabilities),
         "machine": machine,
-        "lasting": machine,
+        "lasting": lasting or machine,
     }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from lvslab.faults.model import Fault, Operation, Params, Part, Target
-from lvslab.faults.nodefiles import drop, drop_no_more
+from lvslab.faults.model import Fault, Operation, Params, Part, Target, nothing
+from lvslab.faults.nodefiles import drop, drop_no_more, netdev_table
+from lvslab.faults.outside import NO_RULES, PEER, RULES, beside
 
 
 class Partition(Params):
@@ -16,49 +18,60 @@ class Partition(Params):
     direction: Literal["both", "in", "out"] = "both"
     """Seen from the node: what it is sent, what it sends, or both."""
     how: Literal["wire", "filter"] = "wire"
-    """wire: adverts are lost before they arrive. filter: they arrive, where tcpdump sees them,
-    and are dropped before keepalived gets them. All packets are dropped in the node itself."""
+    """wire: lost on the way, where the node's link ends outside. filter: they arrive, where tcpdump
+    sees them, and are dropped in the node, before keepalived gets them."""
 
 
 _TABLE, _ADVERTS = "lvslab_partition", "ip protocol 112"
 
 
-def _elsewhere(target: Target) -> list[Part]:
-    """Drop the others' adverts where they are sent: so they are lost for a tcpdump, too.
-
-    By multicast they are for every director; a third one misses them as well.
-    """
+def _parts(target: Target) -> list[Part]:
     given = target.given(Partition)
-    if given.what == "all" or given.how == "filter" or given.direction == "out":
-        return []
+    # An empty rule matches everything.
+    rules = ("",) if given.what == "all" else (_ADVERTS,)
+    comes = rules if given.direction != "out" else ()
+    goes = rules if given.direction != "in" else ()
+    if given.how == "wire":
+        return [_on_the_wire(target, comes, goes)]
     heal = [drop_no_more(_TABLE)]
+    if given.what == "all":
+        return [Part(target.name, [drop(_TABLE, target.interface, comes, goes)], heal)]
+    # What it sends is dropped where it arrives, too: a filter on its way out no tcpdump sees.
     return [
-        Part(d.name, [drop(_TABLE, target.interface, (), (_ADVERTS,))], heal)
+        Part(d.name, [drop(_TABLE, target.interface, rules, ())], heal)
         for d in target.lab.directors
-        if d.name != target.name
+        if (comes if d.name == target.name else goes)
     ]
+
+
+def _on_the_wire(target: Target, comes: tuple[str, ...], goes: tuple[str, ...]) -> Part:
+    """Drop in the machine's own network: what the node sends comes in there."""
+    # Labs of one engine share that network.
+    table = re.sub(r"[^A-Za-z0-9]", "_", f"{_TABLE}_{target.lab.name}_{target.name}")
+    inject: Operation = beside(
+        RULES,
+        PEER,
+        netdev_table(table, "{dev}", goes, comes),
+        touches=f"link:{target.interface}:partition",
+        network="host",
+        interface=target.interface,
+        capabilities=("NET_ADMIN",),
+    )
+    heal = beside(
+        NO_RULES,
+        f"netdev {table}",
+        touches=f"link:{target.interface}:partition",
+        network="host",
+        capabilities=("NET_ADMIN",),
+        lasting=True,
+    )
+    return Part(target.name, [inject], [heal])
 
 
 def _no_adverts(target: Target) -> str | None:
     if target.role == "director" or target.given(Partition).what == "all":
         return None
     return "a real server has no adverts to lose (with what=all it loses everything)"
-
-
-def _inject(target: Target) -> list[Operation]:
-    given = target.given(Partition)
-    # An empty rule matches everything.
-    rules = ("",) if given.what == "all" else (_ADVERTS,)
-    inside = given.what == "all" or given.how == "filter"
-    ingress = rules if given.direction != "out" and inside else ()
-    egress = rules if given.direction != "in" else ()
-    if not ingress and not egress:
-        return []
-    return [drop(_TABLE, target.interface, ingress, egress)]
-
-
-def _heal(target: Target) -> list[Operation]:
-    return [drop_no_more(_TABLE)] if _inject(target) else []
 
 
 FAULT = Fault(
@@ -77,10 +90,10 @@ FAULT = Fault(
             "checks, each waiting for its timeout, have removed it."
         ),
     },
-    inject=_inject,
-    heal=_heal,
+    inject=nothing,
+    heal=nothing,
     params=Partition,
-    elsewhere=_elsewhere,
+    elsewhere=_parts,
     refuses=_no_adverts,
     effect={"real-server": "unreachable"},
     lesson={

@@ -61,6 +61,8 @@ class Imported:
     document: dict[str, Any]
     spec: TopologySpec
     entries: tuple[Entry, ...]
+    #: What is in the lab and in no file, each with the reason.
+    added: tuple[str, ...] = ()
 
     def count(self, fate: Fate) -> int:
         """Return how many lines became that."""

@@ -40,7 +40,8 @@ _SERVER = frozenset(
 )
 #: The checks that a topology has.
 _CHECKS = ("HTTP_GET", "TCP_CHECK", "MISC_CHECK")
-_REAL = frozenset({"weight", "inhibit_on_failure", *CHECKS})
+#: A ping needs no key: any node answers it.
+_REAL = frozenset({"weight", "inhibit_on_failure", *CHECKS}) - {"PING_CHECK"}
 
 
 @dataclass
@@ -72,7 +73,7 @@ def raw_of(node: Node, known: frozenset[str]) -> str:
 
 def virtual_server(vs: VirtualServer, servers: Servers) -> dict[str, Any] | None:
     """Return a virtual server as a topology says it; None where it cannot."""
-    if vs.of != "address" or vs.port is None or ":" in vs.target:
+    if vs.of != "address" or vs.port is None or ":" in vs.target or not vs.real_servers:
         return None
     # NAT needs the network behind the directors, of which no keepalived.conf says enough.
     if vs.method == "NAT" or any(r.method != vs.method for r in vs.real_servers):
@@ -124,7 +125,6 @@ _CHECK = frozenset(
         "connect_port",
         "connect_timeout",
         "retry",
-        "nb_get_retry",
         "delay_before_retry",
         "misc_path",
         "misc_timeout",
@@ -140,11 +140,11 @@ def _check(check: Check) -> dict[str, Any]:
         "connect_timeout": None if check.kind == "MISC_CHECK" else check.connect_timeout,
         "retry": check.retry,
         "delay_before_retry": check.delay_before_retry,
-        "raw": raw_of(check.node, _CHECK) or None,
+        "raw": _raw_check(check) or None,
     }
     if check.kind == "MISC_CHECK":
         made |= {
-            "misc_path": STUB,
+            "misc_path": _arg(check.node, "misc_path") or STUB,
             "misc_timeout": None if check.misc_timeout is None else round(check.misc_timeout),
             "misc_dynamic": check.has("misc_dynamic") or None,
         }
@@ -158,6 +158,12 @@ def _check(check: Check) -> dict[str, Any]:
             "virtualhost": _arg(url, "virtualhost"),
         }
     return made
+
+
+def _raw_check(check: Check) -> str:
+    """Return what a topology has no key for: also the second URL and those after it."""
+    known = _CHECK | ({"nb_get_retry"} if check.kind == "HTTP_GET" else set())
+    return raw_of(check.node, known) + render(Node([], list(check.urls[1:])))
 
 
 def _arg(node: Node, keyword: str) -> str | None:

@@ -21,6 +21,7 @@ _INSTANCE = frozenset(
         "nopreempt",
         "preempt_delay",
         "unicast_src_ip",
+        "mcast_src_ip",
         "unicast_peer",
         "authentication",
         "virtual_ipaddress",
@@ -55,33 +56,33 @@ def instances(sources: Sequence[Source], interface: str) -> dict[str, Any]:
             found.setdefault(one.name, []).append((source, one))
     if not found:
         raise ImportProblem(
-            "there is no vrrp_instance in it",
+            "there is no vrrp_instance and no virtual_server of an IPv4 address in it",
             where=sources[0].config.document.name,
-            fix="give the files of the directors that hand a VIP over",
+            fix="a lab has no IPv6 yet; are the files that it includes there?",
         )
     return {name: _instance(parts, interface) for name, parts in found.items()}
 
 
 def _instance(parts: Sequence[tuple[Source, Instance]], interface: str) -> dict[str, Any]:
     first = parts[0][1]
-    vips = [v for v in first.vips if v.address is not None and v.address.version == 4]
-    if not vips:
-        raise ImportProblem(
-            f"instance {first.name} has no IPv4 VIP", where=str(first.where), fix="IPv4 only"
-        )
+    vips = [v for v in first.vips if v.address is not None]
     garp = {key: _whole(first, f"garp_{key}") for key in _GARP}
     garp = {key: value for key, value in garp.items() if value is not None}
     label = next((v.label for v in vips if v.label), None)
-    nopreempt = any(one.nopreempt for _, one in parts)
-    delay = max(one.preempt_delay for _, one in parts)
+    # It is the best one that would take the VIPs back; as MASTER keepalived drops both settings.
+    best = max((one for _, one in parts), key=lambda one: one.priority)
+    drops = best.state == "MASTER"
+    nopreempt = best.nopreempt and not drops
+    delay = 0.0 if drops or nopreempt else best.preempt_delay
     return {
         "vrid": first.vrid,
-        "vips": [v.ip for v in vips],
+        "vips": list(dict.fromkeys(v.ip for v in vips)),
         "version": first.version,
         "advert_int": first.advert_int,
         "preempt": False if nopreempt else None,
         "preempt_delay": delay or None,
-        "unicast": first.unicast or None,
+        # Alone it has no peer to send to: keepalived wants one, so its adverts are multicast.
+        "unicast": (first.unicast and len({s.name for s, _ in parts}) > 1) or None,
         "auth": _auth(first),
         "garp": garp or None,
         "label": f"{interface}:{label.partition(':')[2]}" if label and ":" in label else None,
@@ -91,7 +92,7 @@ def _instance(parts: Sequence[tuple[Source, Instance]], interface: str) -> dict[
 
 
 def _auth(first: Instance) -> dict[str, str] | None:
-    if not first.auth_type or first.version != 2:
+    if not first.auth_type or not first.auth_pass or first.version != 2:
         return None
     return {"auth_type": first.auth_type, "auth_pass": first.auth_pass[:8]}
 

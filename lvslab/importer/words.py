@@ -50,7 +50,8 @@ MAIL = frozenset(
     }
 )
 #: What a script is replaced by, in the lab: it is there on every node and says yes.
-STUB = "/bin/true"
+#: Not /bin/true: /bin is a link, and keepalived calls a script behind one insecure.
+STUB = "/usr/bin/true"
 
 
 def canonical(node: Node, interfaces: frozenset[str], to: str) -> tuple[tuple[str, ...], bool]:
@@ -61,6 +62,9 @@ def canonical(node: Node, interfaces: frozenset[str], to: str) -> tuple[tuple[st
     parent = node.parent.keyword if node.parent else ""
     words = [w.value for w in node.words]
     keyword = _ALIASES.get(words[0], words[0]) if words else ""
+    if keyword == "retry" and words[0] != "retry" and parent != "HTTP_GET":
+        # keepalived has this name in HTTP_GET and SSL_GET alone, and reads past it elsewhere.
+        keyword = words[0]
     mapped = bool(words) and keyword != words[0]
     if parent in _ADDRESSES:
         return _address(words, interfaces, to)

@@ -170,7 +170,7 @@ def _rightful(spec: TopologySpec, instance: VrrpInstanceSpec) -> str | None:
     Without preemption it is whoever was first; raw lines may change priorities.
     """
     best = instance.by_priority()[0]
-    raw = spec.global_raw + instance.raw + "".join(d.raw for d in spec.directors)
+    raw = spec.global_raw + instance.raw + "".join(d.raw + d.definitions for d in spec.directors)
     return None if raw or best.nopreempt or best.preempt_delay else best.director
 
 

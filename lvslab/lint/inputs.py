@@ -13,7 +13,7 @@ from lvslab.topology.spec import TopologySpec
 
 
 class LintUsageError(LvslabError):
-    """What was asked for makes no sense: a budget, a director given twice."""
+    """What was asked for makes no sense: a budget that is none."""
 
     exit_code = USAGE
 
@@ -32,21 +32,6 @@ def budget_of(text: str) -> Budget:
     return Budget(values.get("rs_removed"), values.get("failover"))
 
 
-def named(texts: Sequence[str]) -> list[tuple[str, Path]]:
-    """Return ``lvs1=a.conf`` as pairs. Raises LintUsageError."""
-    found: list[tuple[str, Path]] = []
-    for text in texts:
-        name, equals, file = text.partition("=")
-        if not (name and equals and file):
-            raise LintUsageError(f"--node {text[:60]!r}", fix="write --node lvs1=FILE")
-        if any(name == other for other, _ in found):
-            raise LintUsageError(
-                f"--node {name!r} is given twice", fix="one main file a director; include the rest"
-            )
-        found.append((name, Path(file)))
-    return found
-
-
 def of_files(
     pairs: Sequence[tuple[str, Path]],
     budget: Budget,
@@ -56,7 +41,8 @@ def of_files(
 ) -> tuple[Node, ...]:
     """Return directors by their files. Raises NotFoundError, ConfError."""
     return tuple(
-        Node(name, load(path, config_id=config_id or name), budget, root) for name, path in pairs
+        Node(name, load(path, config_id=config_id or name), budget, root, config_id or name)
+        for name, path in pairs
     )
 
 

@@ -56,6 +56,8 @@ class Node:
     budget: Budget = field(default_factory=Budget)
     #: Where the director's file system is, for rules about scripts; None: they are not looked at.
     root: Path | None = None
+    #: What ``keepalived -i`` is given, for lines with @ID.
+    config_id: str | None = None
 
     @property
     def view(self) -> View:
@@ -104,6 +106,8 @@ class Finding:
     rule: Rule
     node: str
     hit: Hit
+    #: What keepalived itself says of it; empty where it says nothing, or was not asked.
+    keepalived: str = ""
 
     @property
     def at(self) -> Position:

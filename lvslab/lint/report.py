@@ -37,6 +37,8 @@ def lines(result: Result, *, why: bool = True) -> Iterator[Line]:
         message = f"{where}{rule.severity.value} {rule.id} {node}{hit.message}"
         yield Line(rule.severity.value, _clean(message))
         yield from _excerpt(result, finding)
+        if finding.keepalived:
+            yield Line("why", _clean(f"    keepalived says: {finding.keepalived}"))
         if why and rule.id not in told:
             yield Line("why", f"    why: {rule.why}")
         write = hit.write or (rule.fix if rule.id not in told else "")
@@ -45,7 +47,20 @@ def lines(result: Result, *, why: bool = True) -> Iterator[Line]:
             yield Line("fix", _clean(f"    fix: {write}"))
         yield Line("blank", "")
     yield Line("summary", summary(result))
-    yield Line("note", NOT_ASKED)
+    yield Line("note", verdict(result))
+
+
+def verdict(result: Result) -> str:
+    """Return what keepalived itself has to say of all, or that it was not asked."""
+    if not result.asked:
+        return NOT_ASKED
+    versions = " and ".join(dict.fromkeys(a.version for a in result.asked if a.version))
+    died = [a.node for a in result.asked if a.code is None or a.code > 128]
+    said = sum(len(a.complaints) for a in result.asked)
+    text = f"keepalived {versions or '(of unknown version)'} was asked (keepalived -t)"
+    if died:
+        return f"{text}, and crashed over {' and '.join(died)}"
+    return f"{text}: it complains of {plural(said, 'line')}" if said else f"{text}: no complaint"
 
 
 def summary(result: Result) -> str:
@@ -99,7 +114,17 @@ def as_dict(result: Result) -> dict[str, Any]:
         "warnings": result.count(Severity.WARNING),
         "infos": result.count(Severity.INFO),
         "nodes": {n.name: n.config.document.name for n in result.setting.nodes},
-        "keepalived_asked": False,
+        "keepalived_asked": bool(result.asked),
+        "keepalived": {
+            a.node: {
+                "version": a.version,
+                "exit_code": a.code,
+                "says": [
+                    {"file": c.at.file, "line": c.at.line, "text": c.text} for c in a.complaints
+                ],
+            }
+            for a in result.asked
+        },
     }
 
 
@@ -115,6 +140,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "column": at.column,
         "end_column": at.end or None,
         "message": hit.message,
+        "keepalived": finding.keepalived or None,
         "write": hit.write or None,
         "fixable": bool(hit.edits),
         "why": rule.why,

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from lvslab.conf.errors import Position
 from lvslab.lint.ignores import Ignore, ignores_of
 from lvslab.lint.model import Finding, Node, Rule, Setting, Severity
 from lvslab.lint.registry import all_rules
+
+if TYPE_CHECKING:
+    from lvslab.lint.asked import Answer
 
 #: Of one rule in one file. More helps nobody, and what is no configuration has thousands.
 MAX_HITS = 200
@@ -22,6 +26,8 @@ class Result:
     setting: Setting
     findings: tuple[Finding, ...]
     ignored: tuple[Finding, ...] = ()
+    #: What keepalived said, by director; empty where it was not asked.
+    asked: tuple[Answer, ...] = ()
 
     def count(self, severity: Severity) -> int:
         """Return how many findings there are of a severity."""

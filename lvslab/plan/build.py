@@ -154,7 +154,7 @@ def _real_server(
     node = _node(spec, lab, network, "real-server", me.name, me.address, description)
     files = (
         FilePlan(HTTPD_CONF, render.httpd_conf(me, ports).encode()),
-        FilePlan(f"{render.DOCROOT}/index.html", f"from {me.address}\n".encode()),
+        FilePlan(f"{render.DOCROOT}/index.html", render.page_of(me.address)),
     )
     node = replace(
         node,
@@ -175,8 +175,15 @@ def _client(spec: TopologySpec, lab: str, network: NetworkPlan, me: ClientSpec) 
 
 def ports_of(spec: TopologySpec, server: str) -> tuple[int, ...]:
     """Return the TCP ports at which a real server's httpd listens."""
-    tcp = (vs for vs in spec.virtual_servers if vs.protocol == "TCP")
-    return tuple(sorted({port for vs in tcp for port in ports_at(vs, server)}))
+    found: set[int] = set()
+    for vs in spec.virtual_servers:
+        if vs.protocol == "TCP":
+            found |= ports_at(vs, server)
+        else:
+            # A check of a UDP service connects by TCP, to a port of its own.
+            checks = (m.check for m in vs.members if m.server == server)
+            found |= {c.connect_port for c in checks if c is not None and c.connect_port}
+    return tuple(sorted(found))
 
 
 def _virtual_servers(served: Iterable[VirtualServerSpec]) -> list[dict[str, Any]]:

@@ -126,6 +126,11 @@ def tunnel_script(server: RealServerSpec, vips: tuple[IPv4Address, ...]) -> str:
     return _templates().get_template("tunnel.sh.j2").render(server=server, vips=vips, tunnel=TUNNEL)
 
 
+def page_of(address: IPv4Address) -> bytes:
+    """Return the page that a real server's httpd answers with, whatever is asked for."""
+    return f"from {address}\n".encode()
+
+
 @cache
 def _templates() -> Environment:
     environment = templates("lvslab.plan")

@@ -29,9 +29,11 @@ class Distribution:
     dots: tuple[Dot, ...]
     low: float | None
     high: float
-    #: How far beyond the bound is still granted, as the sentence of its checks has it.
+    #: The bound, as the sentence of its checks has it.
     wanted: str
     formula: str
+    #: How far beyond the bound is still granted: seconds; 0 where a person named the bound.
+    allowance: float = 0.0
 
     @property
     def p50(self) -> float:
@@ -118,9 +120,17 @@ def distributions(group: Group) -> list[Distribution]:
                 max(c.high for _, c in held if c.high is not None),
                 first.wanted,
                 first.formula,
+                _allowance(group, text) if first.unit == "s" else 0.0,
             )
         )
     return found
+
+
+def _allowance(group: Group, text: str) -> float:
+    """Return what a computed bound is kept give or take; one's own is meant as it is written."""
+    if "auto" not in text.split():
+        return 0.0
+    return max(r.history.recording.allowance for r in group.results)
 
 
 def worst_check(results: Sequence[ScenarioResult]) -> Check | None:

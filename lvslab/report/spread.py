@@ -29,19 +29,11 @@ def distribution(of: Distribution) -> Figure:
                 }
             )
     marks = [("p50", of.p50, "dot"), ("p95", of.p95, "dash"), ("max", of.max, "solid")]
-    shapes: list[Figure] = [
-        {
-            "type": "rect",
-            "yref": "paper",
-            "x0": low,
-            "x1": high,
-            "y0": 0,
-            "y1": 1,
-            "fillcolor": "@bound",
-            "line": {"color": "@master", "width": 1},
-            "layer": "below",
-        }
-    ]
+    shapes = [_range(low, high, "solid")]
+    if of.allowance:
+        # What is still granted beyond the bound: dotted.
+        granted = (max(0.0, low - of.allowance) if low > 0 else 0.0, high + of.allowance)
+        shapes.insert(0, _range(*granted, "dot"))
     annotations: list[Figure] = [
         note(high if low == 0 else (low + high) / 2, 0.0, "bound", "@ink", "top")
     ]
@@ -50,8 +42,8 @@ def distribution(of: Distribution) -> Figure:
         for step, (name, value, dash) in enumerate(marks):
             shapes.append(line(value, dash))
             annotations.append(note(value, 1.0 + 0.13 * step, name, "@ink", "bottom"))
-    edge = max(of.max, high)
-    start = min(of.min, low)
+    edge = max(of.max, *(s["x1"] for s in shapes))
+    start = min(of.min, *(s["x0"] for s in shapes))
     pad = max(0.08 * (edge - start), 0.05)
     return {
         "data": data,
@@ -69,4 +61,18 @@ def distribution(of: Distribution) -> Figure:
             "shapes": shapes,
             "annotations": annotations,
         },
+    }
+
+
+def _range(low: float, high: float, dash: str) -> Figure:
+    return {
+        "type": "rect",
+        "yref": "paper",
+        "x0": round(low, 4),
+        "x1": round(high, 4),
+        "y0": 0,
+        "y1": 1,
+        "fillcolor": "@bound",
+        "line": {"color": "@master", "width": 1, "dash": dash},
+        "layer": "below",
     }

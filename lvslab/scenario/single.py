@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import yaml
 
@@ -18,17 +19,21 @@ from lvslab.topology.spec import TopologySpec
 
 
 def history_of(
-    result: FaultResult, topology: TopologySpec, made: Mapping[str, str] | None = None
+    result: FaultResult,
+    topology: TopologySpec,
+    made: Mapping[str, str] | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> History:
     """Return what ``lvslab test`` would have written of a scenario with this one fault.
 
-    What is expected of it is what the configuration promises. ``made``: what it was run with.
+    What is expected of it is what the configuration promises. ``made``: what it was run with;
+    ``params``: the fault's own.
     """
     run = result.run
     bare = replace(run, promise=None, promise_takeover=None, promise_back=None)
     recording = replace(bare, node="", role="client", fault="", fault_id="", address="", phase=None)
     hold = None if result.heal_t is None else round(result.heal_t - result.fault_t, 3)
-    step = Step(run.fault, run.fault, run.node, 0.0, run.phase, hold)
+    step = Step(run.fault, run.fault, run.node, 0.0, run.phase, hold, dict(params or {}))
     expected = list(_expected(result))
     title = f"{run.fault} in {run.node}"
     scenario = ScenarioSpec(
@@ -82,6 +87,8 @@ def _source(title: str, step: Step, expect: list[str]) -> str:
     fault: dict[str, object] = {"fault": step.fault, "target": step.target}
     if step.hold is not None:
         fault["for"] = step.hold
+    if step.params:
+        fault["with"] = dict(step.params)
     file: dict[str, object] = {"title": title, "faults": [fault]}
     if expect:
         file["expect"] = expect

@@ -18,9 +18,18 @@ from lvslab.timeline.holders import Span, contested
 #: ``vrid``, ``version``, ``auth``, ``advert_int``, ``vips``: set differently on the two.
 #: ``unicast``: one speaks to peers, the other to the multicast group. ``partition``: what one
 #: sends does not arrive. ``filtered``: it arrives, agrees in all, and is not heeded: something
-#: in the node drops it.
+#: in the node drops it. ``stranger``: one of them is no director at all.
 Cause = Literal[
-    "silent", "vrid", "version", "unicast", "auth", "advert_int", "vips", "partition", "filtered"
+    "silent",
+    "vrid",
+    "version",
+    "unicast",
+    "auth",
+    "advert_int",
+    "vips",
+    "partition",
+    "filtered",
+    "stranger",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
@@ -99,11 +108,19 @@ def _cause(
     addresses: Mapping[str, str],
     interval: float,
 ) -> tuple[Cause | None, str]:
+    strangers = [n for n in nodes if n not in addresses]
+    if strangers:
+        return "stranger", (
+            f"{' and '.join(strangers)} is no director, and has {vip} on an interface that answers"
+        )
     # One that has gone silent still had its last say within an interval before the split. What
     # ends a split (a thaw, a heal) lets both speak, and agree, for a moment before its end.
     until = min(end, max(end - interval - HANDOVER, start + 2.5 * interval))
     inside = [e for e in adverts if start + interval < e.t < until and e.data["priority"] > 0]
-    sent = {n: _sent(inside, n, vip, addresses.get(n, "")) for n in nodes}
+    sent = {
+        n: _sent(inside, n, vip, addresses.get(n, "")) or _first_say(adverts, n, start, interval)
+        for n in nodes
+    }
     quiet = [n for n in nodes if sent[n] is None]
     if len(quiet) == len(nodes):
         return None, "no advert was seen while it lasted"
@@ -152,6 +169,21 @@ def _sent(adverts: Iterable[Event], node: str, vip: str, address: str) -> Mappin
     # Where the list of VIPs is what differs, it may not name this one.
     chosen = about or own
     return chosen[-1] if chosen else None
+
+
+def _first_say(
+    adverts: Iterable[Event], node: str, start: float, interval: float
+) -> Mapping[str, Any] | None:
+    """Return the advert by which a node became the second holder, if that was all it said.
+
+    A master that keeps hearing adverts that it throws away sends none itself while they come more
+    often than its own timer (seen with keepalived 2.3.3, VRRPv2, 2 s against 1 s).
+    """
+    own = [e for e in adverts if e.node == node and e.data["dir"] == "out"]
+    if any(start - 3 * interval < e.t < start - interval / 2 for e in own):
+        return None  # it was master before
+    first = [e.data for e in own if abs(e.t - start) <= interval / 2 and e.data["priority"] > 0]
+    return first[0] if first else None
 
 
 def _multicast(advert: Mapping[str, Any] | None) -> bool:

@@ -93,6 +93,9 @@ class Director(Model):
     Default: 100 for the first, 50 for the second, then 40, 30, 20, 10, 9 and so on."""
     router_id: Word | None = None
     """keepalived's router_id. Default: the director's name."""
+    definitions: Raw = ""
+    """Lines put verbatim before the vrrp_instances of this director's keepalived.conf."""
+
     raw: Raw = ""
     """Lines put verbatim at the end of this director's keepalived.conf."""
 

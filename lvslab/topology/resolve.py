@@ -58,7 +58,7 @@ def resolve(model: Topology, document: Document, name: str) -> TopologySpec:
         debian=model.debian,
         network=NetworkSpec(model.network.name or lab, context.subnet, gateway),
         directors=tuple(
-            DirectorSpec(n, addresses[n], d.router_id or n, d.raw, behind.get(n))
+            DirectorSpec(n, addresses[n], d.router_id or n, d.raw, d.definitions, behind.get(n))
             for n, d in model.directors.items()
         ),
         real_servers=tuple(RealServerSpec(n, addresses[n]) for n in model.real_servers),

@@ -50,6 +50,8 @@ class DirectorSpec:
     router_id: str
     #: Lines put verbatim at the end of this director's keepalived.conf.
     raw: str = ""
+    #: Lines put verbatim before its instances: keepalived knows a script only once it is defined.
+    definitions: str = ""
     #: Its address in the inside network, where there is one.
     inside: IPv4Address | None = None
 

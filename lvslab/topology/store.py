@@ -18,7 +18,10 @@ def to_json(spec: TopologySpec) -> str:
     # What is not there is not written: a topology without it, of an lvslab that did not know of
     # it, has the same text, and so the same digest.
     absent: dict[str, Any] = {} if spec.inside is not None else {"inside": True}
-    alone = {n: {"inside"} for n, d in enumerate(spec.directors) if d.inside is None}
+    alone = {
+        n: {name for name in ("inside", "definitions") if not getattr(d, name)}
+        for n, d in enumerate(spec.directors)
+    }
     return _ADAPTER.dump_json(spec, exclude=absent | {"directors": alone}).decode()
 
 

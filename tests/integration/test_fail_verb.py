@@ -69,6 +69,11 @@ def test_json_is_the_result_and_nothing_else(on: Cli):
     assert result["bound"]["upper"] == pytest.approx(0.3 + 206 / 256 * 0.1)
     assert result["outage"]["failed"] > 0
     assert result["holds_now"] == {"172.21.1.100": ["lvs2"]}
+    # All of it is kept, and says the same again.
+    again = json.loads(on("report", result["history"], "--json").stdout)
+    (played,) = again["scenarios"][0]["runs"]
+    (outage,) = [c for c in played["checks"] if c["expectation"] == "outage within auto"]
+    assert outage["measured"] == result["outage"]["seconds"]
     # The fault was left, as nobody said for how long, and the lab is not well.
     assert result["fault"]["healed"] is None
     assert faults_in(on, "lvs1") == ["link-down"]

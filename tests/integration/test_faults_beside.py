@@ -49,7 +49,8 @@ def test_both_directors_hold_the_vip_while_they_do_not_hear_each_other(lab: Lab,
 def test_a_backup_that_nobody_hears_changes_nothing(lab: Lab):
     seen = play(lab, "lvs2", "partition", direction="out")
     assert seen.holders() == [("lvs1",)]
-    assert not failed(seen.answers())
+    # The end of a container keeps an emulated machine busy for a moment.
+    assert not failed(seen.answers(after=2.0))
 
 
 def test_a_real_server_that_nothing_reaches_is_removed(lab: Lab):
@@ -88,7 +89,7 @@ def test_a_third_speaker_gets_everything(lab: Lab):
     seen = play(lab, "rs1", "vip-steal")
     address = next(str(r.address) for r in lab.spec.real_servers if r.name == "rs1")
     assert {e.data["server"] for e in seen.answers(after=2.5)} == {address}
-    assert seen.holders() == [("lvs1",)]
+    assert seen.holders()[-1] == ("lvs1", "rs1")
     vip = str(lab.spec.vips[0])
     # The directors have said again who has it.
     assert mac_of(lab, "lvs1") in in_node(lab, "client", "ip", "neigh", "show", vip)

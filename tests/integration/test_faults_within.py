@@ -118,8 +118,10 @@ def test_a_slow_web_server_is_slow_and_stays(lab: Lab):
 def test_a_wrong_status_is_removed_without_a_wait(lab: Lab):
     seen = play(lab, "rs1", "httpd-status", status=503)
     assert set(removal_times(seen.result)) == {"lvs1", "lvs2"}
-    # Some wait for httpd to have read its file.
-    assert {"bad"} <= {e.data["result"] for e in failed(seen.answers())} <= {"bad", "late"}
+    kinds = [e.data["result"] for e in failed(seen.answers())]
+    # Some wait for httpd to have read its file, and a graceful restart may drop one that it had.
+    assert set(kinds) <= {"bad", "late", "reset"}
+    assert kinds.count("bad") > 0.8 * len(kinds)
     assert not failed(seen.answers(after=3.0))
 
 

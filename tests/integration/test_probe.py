@@ -112,13 +112,18 @@ def starved(found: Outage) -> bool:
     return found.lateness > INTERVAL / 2
 
 
-@pytest.mark.parametrize("seconds", [0.5])
+def hidden(found: Outage, on: list[float]) -> bool:
+    """Whether a request that was under way was answered in it: TCP sends again after 0.2 s."""
+    return found.start is not None and found.start > on[1]
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5, 3.0])
 def test_a_black_out_is_read_to_within_one_interval(served: Lab, seconds: float):
-    for again in (True, False):
+    for again in (True, True, False):
         stamps, probe, stopped = black_out(served, seconds)
         found = [o for o in outages(probe.results(), INTERVAL) if o.failed > 1]
-        if again and (len(found) != 1 or starved(found[0])):
-            print("the machine was too busy for the probe's schedule, once more:", found)
+        if again and (len(found) != 1 or starved(found[0]) or hidden(found[0], stamps["on"])):
+            print("the machine was busy, or a request survived it, once more:", found)
             continue
         break
     (on, on_done), (off, off_done) = stamps["on"], stamps["off"]

@@ -8,11 +8,14 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from lvslab import labels
 from lvslab.lab import Lab, lab_status
 
+from .conftest import Cli
 from .proofs import FRAMES, WHO_HAS, Beside, beside, container_of, in_node, mac_of, opened
 
 pytestmark = pytest.mark.engine
@@ -210,3 +213,27 @@ def test_nothing_is_privileged_and_no_node_has_more_than_it_needs(served: Lab):
         for cap in added:
             wanted |= BITS[cap]
         assert int(effective, 16) == wanted, name
+
+
+def test_keepalived_itself_is_asked_about_files_where_a_lab_runs(
+    served: Lab, cli: Cli, tmp_path: Path
+):
+    mine = tmp_path / "keepalived.conf"
+    mine.write_text(in_node(served, "lvs1", "cat", "/etc/keepalived/keepalived.conf"))
+    fine = json.loads(cli("lint", str(mine), "--keepalived", "--json", check=False).stdout)
+    version = in_node(served, "lvs1", "sh", "-c", "keepalived -v 2>&1").split()[1].lstrip("v")
+    (asked,) = fine["keepalived"].values()
+    assert asked == {"version": version, "exit_code": 0, "says": []}
+    wrong = mine.read_text().replace("lb_kind DR", "lb_kind dr\n    no_such_word 1")
+    mine.write_text(wrong)
+    number = 1 + wrong[: wrong.index("no_such_word")].count("\n")
+    found = json.loads(cli("lint", str(mine), "--json", check=False).stdout)
+    (unknown,) = [f for f in found["findings"] if f["rule"] == "LVS001"]
+    assert unknown["line"] == number
+    assert "no_such_word" in unknown["keepalived"]
+    assert not json.loads(cli("lint", str(mine), "--no-keepalived", "--json", check=False).stdout)[
+        "keepalived_asked"
+    ]
+    # What asked is gone.
+    ids = served.engine.client.api.containers(all=True, filters={"label": labels.CHECK})
+    assert ids == []

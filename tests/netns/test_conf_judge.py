@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 
 from lvslab.conf import load, load_text
-from lvslab.lint.model import Finding
+from lvslab.conf.errors import Position
+from lvslab.lint.asked import RULE, Complaint, answer, explains, judged, question
+from lvslab.lint.run import Result
 from lvslab.plan.render import keepalived_conf
 from lvslab.topology import builtins
 from lvslab.topology import load as load_topology
 from tests.unit.lint.cases import CORRECT, MISTAKES, header, run
 
+_PLACED = r"Line (\d+)\) (.*)"
 SINGLE = [p for p in MISTAKES if "# ---- lvs2" not in p.read_text()]
-#: A wrong brace or an unknown block makes keepalived complain of all that follows.
-CASCADES = {"LVS001", "LVS003", "LVS004"}
-
 _NETWORK = """
 mount -t tmpfs none /run
 ip link set lo up
@@ -45,7 +45,7 @@ timeout -k 1 2 keepalived -n -l -D -i lvs1 -f "$1" 2>&1
 rm -rf /run/keepalived*
 keepalived -P -n -l -d -D -i lvs1 -f "$1" >/run/dump 2>&1 &
 n=0
-until grep -q "< Interfaces >" /run/dump || [ $n -ge 100 ]; do
+until grep -q "< Interfaces >" /run/dump || [ $n -ge 300 ]; do
     sleep 0.1
     n=$((n + 1))
 done
@@ -93,23 +93,43 @@ def test_whatever_keepalived_complains_of_lint_points_at():
             lines = [x for x in lines if "not found" not in x]
         if lines and not findings:
             unexplained.append((path.stem, lines))
-        for number in {int(n) for x in lines for n in re.findall(r"Line (\d+)\)", x)}:
-            if not any(_explains(f, number, text) for f in findings):
-                unexplained.append((path.stem, [x for x in lines if f"Line {number})" in x]))
+        for number, words in (m.groups() for x in lines for m in re.finditer(_PLACED, x)):
+            said = Complaint(Position("lvs1.conf", int(number), 1), words)
+            if not any(explains(f, said, load_text(text, "lvs1.conf")) for f in findings):
+                unexplained.append((path.stem, [number, words]))
     assert unexplained == []
     assert loud > len(SINGLE) // 2, "keepalived said nothing: was it run at all?"
 
 
-def _explains(finding: Finding, line: int, text: str) -> bool:
-    """Return whether a finding is at a line, or at the block that ends there."""
-    at = finding.at.line
-    if line == at or (finding.rule.id in CASCADES and line > at):
-        return True
-    for node in load_text(text).root.walk():
-        lines = range(node.at.line, node.closed.line + 1) if node.closed else ()
-        if at in lines and line in lines and node.keyword not in ("virtual_server", ""):
-            return True
-    return False
+#: What follows from the mistake elsewhere: at an instance, of vrrp_strict; that it has no VIP left.
+FROM_AFAR = {"LVS020-strict-accept-v2", "LVS032-label-long"}
+
+
+def _judged(path: Path) -> Result:
+    """Ask as ``lvslab lint`` does, in a namespace instead of a container."""
+    result = run(path.read_text())
+    answers = []
+    for node in result.setting.nodes:
+        argv = list(question(node).argv)
+        # In place of the file that a container would be given.
+        argv[argv.index(str(Path(node.config.document.name).resolve()))] = str(path)
+        command = ["unshare", "-n", "-m", "-p", "-f", "--kill-child", "--mount-proc", *argv]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60)
+        answers.append(answer(node, done.stdout))
+    assert all(a.version for a in answers)
+    return judged(result, answers)
+
+
+def test_asked_as_lint_asks_it_agrees_with_the_correct_and_adds_nothing_to_the_rest():
+    for path in CORRECT:
+        assert [c for a in _judged(path).asked for c in a.complaints] == [], path
+    confirmed = 0
+    for path in SINGLE:
+        found = _judged(path).findings
+        confirmed += any(f.keepalived for f in found)
+        more = [f.hit.message for f in found if f.rule.id == RULE]
+        assert bool(more) == (path.stem in FROM_AFAR), (path, more)
+    assert confirmed > len(SINGLE) // 3
 
 
 def _shipped(folder: Path) -> list[Path]:

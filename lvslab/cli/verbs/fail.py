@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lvslab.cli import complete
 from lvslab.cli.duration import for_option
 from lvslab.cli.labs import opened
+from lvslab.cli.pairs import pairs
 from lvslab.cli.session import Session
 from lvslab.cli.verb import FAULTS, NodeArgument, SomeNodeArgument, verb
+from lvslab.errors import LvslabError
+from lvslab.resources import state_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from lvslab.lab import Lab
     from lvslab.timeline.events import Event
+    from lvslab.timeline.result import FaultResult
 
 
 @verb(panel=FAULTS, json=True, order=10)
@@ -46,10 +53,20 @@ def fail(
     no_watch: Annotated[
         bool, typer.Option("--no-watch", help="Only inject: no probe, no figures.")
     ] = False,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--history",
+            metavar="FILE",
+            help="Where all that was recorded goes (default: last-fail.jsonl in the state folder).",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
     """Break a node, watch from the client, and measure the outage against its bound.
 
-    With --for it is healed after so long, and the way back is watched too.
+    With --for it is healed after so long, and the way back is watched too. What was recorded is
+    kept: 'lvslab report FILE --html report.html' draws it.
     """
     from lvslab.faults.registry import choose
     from lvslab.observe.session import inject_only, run_fault
@@ -58,7 +75,7 @@ def fail(
 
     if no_watch and for_ is not None:
         raise typer.BadParameter("--for watches the way back: not with --no-watch")
-    given = _given(params or [])
+    given = pairs(params or [], "-p")
     with opened(s) as lab:
         if no_watch:
             chosen = inject_only(lab, node, fault, given)
@@ -69,23 +86,29 @@ def fail(
             s.out.text(f"[dim]{lab.name}: waiting until all is steady, then a random moment[/]")
             with telling(s) as tell:
                 result = run_fault(lab, node, fault, params=given, hold=for_, on_event=tell)
-            s.out.data(to_dict(result))
+            kept = _keep(lab, result, given, history)
+            s.out.data(to_dict(result) | {"history": kept})
             for text in ("", *closing(result)):
                 s.out.reading(text)
-    if for_ is None:
-        s.out.next(f"lvslab heal {node}", "lvslab status")
-    else:
-        s.out.next("lvslab status", "lvslab faults")
+    draw = [] if no_watch else [f"lvslab report {shlex.quote(str(kept))} --html report.html"]
+    s.out.next(f"lvslab heal {node}" if for_ is None else "lvslab status", *draw)
     return 0 if no_watch or result.held else 1
 
 
-def _given(words: list[str]) -> dict[str, str]:
-    """Return parameters by key. Raises BadParameter for what is no KEY=VALUE."""
-    pairs = [word.partition("=") for word in words]
-    for word, (key, equals, _) in zip(words, pairs, strict=True):
-        if not key or not equals:
-            raise typer.BadParameter(f"{word!r} is not KEY=VALUE", param_hint="-p")
-    return {key: value for key, _, value in pairs}
+def _keep(lab: Lab, result: FaultResult, params: Mapping[str, Any], where: Path | None) -> Path:
+    """Write the history of a run; return where. Raises LvslabError."""
+    from lvslab.scenario.setting import made_with
+    from lvslab.scenario.single import history_of
+
+    path = where or state_dir() / "last-fail.jsonl"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        history_of(result, lab.spec, made_with(lab), params).write(path)
+    except OSError as error:
+        raise LvslabError(
+            f"cannot be written: {error.strerror}", where=str(path), fix="name another --history"
+        ) from error
+    return path
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from lvslab.cli.pairs import pairs
 from lvslab.cli.session import Session
 from lvslab.cli.verb import FILES, verb
 from lvslab.cli.written import write_new
@@ -43,18 +44,17 @@ def import_(
     from lvslab.conf import load
     from lvslab.importer import Fate, ImportProblem, Source, import_confs
     from lvslab.importer.whole import text_of
-    from lvslab.lint.inputs import named
 
-    told = dict(word.partition("=")[::2] for word in address or ())
-    pairs = named(node)
-    if unknown := set(told) - {n for n, _ in pairs}:
+    told = pairs(address or (), "--address", "NAME=ADDRESS")
+    files = {n: Path(f) for n, f in pairs(node, "--node", "NAME=FILE").items()}
+    if unknown := set(told) - set(files):
         raise ImportProblem(
             f"--address names {', '.join(sorted(unknown))}, which no --node does",
             where="command line",
             fix="give --node for each director",
         )
     sources = []
-    for name, path in pairs:
+    for name, path in files.items():
         own = _read(IPv4Address, told[name]) if name in told else None
         sources.append(Source(name, load(path, config_id=name), own))
     made = import_confs(
@@ -62,13 +62,14 @@ def import_(
         name=s.named_lab or output.stem,
         subnet=_read(IPv4Network, subnet) if subnet else None,
     )
-    head = f"# Imported from {', '.join(str(p) for _, p in pairs)}.\n"
+    head = f"# Imported from {', '.join(map(str, files.values()))}.\n"
     write_new(output, text_of(made.document, head), force=force)
     counts = {fate.value: made.count(fate) for fate in Fate}
     s.out.data(
         {
             "topology": str(output),
             "counts": counts,
+            "added": list(made.added),
             "lines": [
                 {
                     "node": e.node,
@@ -88,6 +89,8 @@ def import_(
             ("WHERE", "LINE", "IS", "NOTE"),
             ((f"{e.at.file}:{e.at.line}", e.text, e.fate.value, e.note) for e in told_of),
         )
+    for added in made.added:
+        s.out.text(f"In the lab besides: {added}.")
     if counts["unsupported"] or counts["stubbed"]:
         s.out.text(
             "Not all of it is in the lab: a verdict is one about what is, and not about the rest."

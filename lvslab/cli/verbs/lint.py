@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lvslab.cli.pairs import pairs
 from lvslab.cli.session import Session
 from lvslab.cli.topologies import choose
 from lvslab.cli.verb import FILES, verb
@@ -76,6 +77,14 @@ def lint(
     fix: Annotated[bool, typer.Option("--fix", help="Make the safe changes.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show the safe changes.")] = False,
     brief: Annotated[bool, typer.Option("--brief", help="Without the reasons.")] = False,
+    keepalived: Annotated[
+        bool | None,
+        typer.Option(
+            "--keepalived/--no-keepalived",
+            help="Ask keepalived itself, too, in a container. Default: where an engine runs.",
+            show_default=False,
+        ),
+    ] = None,
     sarif: Annotated[
         Path | None,
         typer.Option(
@@ -105,6 +114,8 @@ def lint(
         run(Setting(nodes, allowed), select=chosen)
         for nodes in _inputs(s, files or [], node or [], allowed, root, config_id or None)
     ]
+    if keepalived is not False:
+        results = _asked(s, results, wanted=keepalived is True)
     only_data = _outputs(s, results, sarif, junit)
     if diff and not fix:
         _fix(s, results, write=False)
@@ -130,12 +141,12 @@ def _inputs(
     config_id: str | None,
 ) -> list[tuple[Node, ...]]:
     """Return what is linted together, and what apart."""
-    from lvslab.lint.inputs import named, of_files, of_topology
+    from lvslab.lint.inputs import of_files, of_topology
 
     out: list[tuple[Node, ...]] = []
-    pairs = named(nodes)
-    if pairs:
-        out.append(of_files(pairs, budget, root=root, config_id=config_id))
+    mains = [(n, Path(f)) for n, f in pairs(nodes, "--node", "NAME=FILE").items()]
+    if mains:
+        out.append(of_files(mains, budget, root=root, config_id=config_id))
     for file in files:
         if _is_topology(file):
             spec = choose(file, lab=s.named_lab).spec
@@ -145,6 +156,41 @@ def _inputs(
             # Nobody knows the host name that keepalived would take for @ID.
             out.append(of_files(one, budget, root=root, config_id=config_id))
     return out or [of_topology(choose(None, lab=s.named_lab).spec, budget)]
+
+
+def _asked(s: Session, results: list[Result], *, wanted: bool) -> list[Result]:
+    """Have keepalived judge, on an engine that runs; none is started for it.
+
+    Raises EngineError where there is none and it is ``wanted``.
+    """
+    from lvslab.engine.keepalived import ask, can_ask
+    from lvslab.engine.select import running_engines
+    from lvslab.errors import EngineError
+    from lvslab.lint.asked import answer, judged, question
+
+    for _, engine in running_engines(s.choice.value, progress=s.progress):
+        try:
+            if not can_ask(engine.client):
+                continue
+            out = []
+            for result in results:
+                nodes = result.setting.nodes
+                said = ask(engine.client, [question(n) for n in nodes])
+                out.append(
+                    judged(result, [answer(*pair) for pair in zip(nodes, said, strict=True)])
+                )
+            return out
+        except EngineError:
+            if wanted:
+                raise
+        finally:
+            engine.close()
+    if wanted:
+        raise EngineError(
+            "no engine that has keepalived runs: it cannot be asked",
+            fix="lvslab up makes one; without --keepalived lint works alone",
+        )
+    return results
 
 
 def _is_topology(text: str) -> bool:

@@ -108,7 +108,8 @@ def vip_prefix(node: Node) -> Iterator[Hit]:
             full = vip.address.max_prefixlen
             if vip.address.network.prefixlen < full:
                 right = f"{vip.address.ip}/{full}"
-                yield Hit(vip.node.at, f"{vip.text} is a network's address, not a host's", right)
+                network = f"/{vip.address.network.prefixlen}"
+                yield Hit(vip.node.at, f"the VIP {vip.ip} has a network's prefix, {network}", right)
 
 
 @rule(

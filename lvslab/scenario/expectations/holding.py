@@ -201,8 +201,8 @@ EXPECTATIONS = (
     ),
     Expectation(
         "holders",
-        "how many directors have the VIP in their kernels: always, or from a while after the "
-        "fault on until its heal",
+        "how many nodes have the VIP on an interface that answers for it: always, or from a while "
+        "after the fault on until its heal",
         ("==",),
         ("",),
         _holders,

@@ -97,3 +97,15 @@ def test_a_sequence_makes_real_servers():
     text = (CORRECT / "sequence.conf").read_text()
     servers = view(text).virtual_servers[0].real_servers
     assert [s.address for s in servers] == [f"172.20.1.{n}" for n in range(10, 14)]
+
+
+def test_nb_get_retry_is_a_name_of_http_get_only():
+    text = (
+        "virtual_server 10.0.0.1 80 {\n real_server 10.0.0.2 80 {\n"
+        " %s {\n nb_get_retry 7\n}\n}\n}\n"
+    )
+    counts = {
+        kind: view(text % kind).virtual_servers[0].real_servers[0].checks[0].retry
+        for kind in ("HTTP_GET", "SSL_GET", "TCP_CHECK")
+    }
+    assert counts == {"HTTP_GET": 7, "SSL_GET": 7, "TCP_CHECK": 1}

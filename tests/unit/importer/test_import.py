@@ -10,7 +10,8 @@ import pytest
 
 from lvslab.conf import load_text
 from lvslab.importer import Fate, Imported, ImportProblem, Source, import_confs
-from lvslab.importer.whole import around, text_of
+from lvslab.importer.addresses import around
+from lvslab.importer.whole import text_of
 from lvslab.plan.render import keepalived_conf
 from lvslab.resources import data_dir
 from lvslab.topology import load, loads
@@ -145,10 +146,14 @@ def test_what_lvslab_wrote_comes_back_as_it_was(text: str):
     assert {e.fate for e in made.entries} == {Fate.KEPT}
 
 
-def test_nat_is_refused_with_what_to_do_instead():
-    with pytest.raises(ImportProblem, match=r"no virtual_server of DR or TUN") as caught:
-        imported(load(data_dir("topologies") / "lvs-nat.yaml"))
-    assert "from lvs-nat.yaml" in str(caught.value)
+def test_nat_is_left_out_with_what_to_do_instead():
+    spec = load(data_dir("topologies") / "lvs-nat.yaml")
+    conf = keepalived_conf(spec, spec.directors[0], watched=False)
+    made = import_confs([Source("lvs1", load_text(conf))], name="lab")
+    (told,) = [e for e in made.entries if e.text.startswith("virtual_server ")]
+    assert told.fate is Fate.UNSUPPORTED
+    assert "from lvs-nat.yaml" in told.note
+    assert any(text.startswith("rs1, rs2") for text in made.added)
 
 
 def test_beside_a_tunnel_direct_routing_is_left_out_and_said():
@@ -168,7 +173,7 @@ def test_beside_a_tunnel_direct_routing_is_left_out_and_said():
     assert [vs.port for vs in made.spec.virtual_servers] == [80]
     assert fates(made, "lvs1")["virtual_server 172.24.1.100 81"] == (
         "unsupported",
-        "the lab has TUN only, not DR",
+        "the lab has this service already, or forwards in another way, that of the first",
     )
 
 
@@ -189,8 +194,11 @@ def test_what_is_under_test_is_as_it_was():
     assert (first.weight, second.weight) == (10, 20)
     assert first.check is not None
     # keepalived's own: connect_timeout 5, delay_before_retry 1 (keepalived.conf(5)).
-    assert (first.check.retry, first.check.connect_timeout) == (2, 5.0)
-    assert second.check is None
+    # nb_get_retry is a name of HTTP_GET's: in TCP_CHECK keepalived reads past it.
+    assert (first.check.retry, first.check.connect_timeout) == (1, 5.0)
+    # The lab's httpd has no certificate: the same request without TLS.
+    assert second.check is not None
+    assert (second.check.kind, second.check.path) == ("HTTP_GET", "/health")
 
 
 def test_every_line_is_told_what_became_of_it():
@@ -202,21 +210,23 @@ def test_every_line_is_told_what_became_of_it():
         "mapped",
         "10.1.1.10/32 dev eth0 label eth0:vip",
     )
-    assert found["script /usr/bin/killall -0 nginx"] == ("stubbed", "is /bin/true in the lab")
+    assert found["script /usr/bin/killall -0 nginx"] == (
+        "stubbed",
+        "succeeds in the lab until its director has /run/lvslab/fail-chk",
+    )
     assert found["notification_email"][0] == "stubbed"
     assert found["notify_master /etc/keepalived/master.sh"][0] == "stubbed"
     assert found["enable_script_security"] == ("kept", "")
-    assert found["SSL_GET"] == (
-        "unsupported",
-        "the lab has no such check: this server is never removed",
-    )
+    assert found["nb_get_retry 2"][0] == "kept"
+    assert found["SSL_GET"] == ("stubbed", "HTTP_GET in the lab: the same request without TLS")
     assert found["virtual_server 10.1.1.10 8080"] == (
         "unsupported",
-        "the lab has DR only, not NAT",
+        "the network behind the directors of NAT is in no keepalived.conf: write a topology by "
+        "hand, from lvs-nat.yaml",
     )
     # Lines of a block that is not there are told with it.
-    assert "path /health" not in found
     assert "ops@example.com" not in found
+    assert "real_server 10.1.1.21 80" not in found
 
 
 def test_directors_that_differ_are_told_so_and_not_made_equal_in_silence():
@@ -240,8 +250,8 @@ def test_the_subnet_is_the_smallest_that_has_them_all():
     ("text", "what"),
     [
         ("", "there is no vrrp_instance"),
-        ("vrrp_instance A {\n virtual_ipaddress {\n 10.0.0.1\n }\n}", "there is no virtual_server"),
-        ("vrrp_instance A {\n}\n", "has no IPv4 VIP"),
+        ("vrrp_instance A {\n}\n", "there is no vrrp_instance"),
+        ("vrrp_instance A {\n virtual_ipaddress {\n fd00::1\n }\n}", "there is no vrrp_instance"),
     ],
 )
 def test_of_what_is_no_director_no_lab_is_made(text: str, what: str):

@@ -10,6 +10,7 @@ import pytest
 
 from lvslab import labels, topology
 from lvslab.plan import FilePlan, Plan, agent_files, make_plan, plan_dict
+from lvslab.plan.build import ports_of
 from lvslab.plan.model import NODE_FILE
 from lvslab.topology.spec import CheckSpec, RealServerSpec, TopologySpec
 from tests.unit.plan import specs
@@ -286,3 +287,14 @@ def test_the_description_is_json_with_files_only_on_request():
     )
     assert conf["content"].startswith("# keepalived.conf of lvs1")
     assert without["nodes"][0]["labels"][labels.NODE] == "lvs1"
+
+
+def test_httpd_listens_where_a_udp_service_is_checked():
+    spec = topology.loads("""\
+directors: [lvs1]
+real_servers: [rs1]
+vip: 172.20.1.100
+virtual_servers:
+  - {port: 53, protocol: UDP, check: {type: TCP_CHECK, connect_port: 5353}}
+""")
+    assert ports_of(spec, "rs1") == (5353,)

@@ -192,3 +192,14 @@ def test_apache_takes_its_configuration(tmp_path):
         [apache, "-t", "-f", str(conf)], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr.strip()) == (0, "Syntax OK")
+
+
+def test_definitions_stand_before_the_instances():
+    (first, *others) = SHIPPED["lvs-dr"].directors
+    spec = replace(
+        SHIPPED["lvs-dr"],
+        directors=(replace(first, definitions="vrrp_script a {\n}", raw="# end"), *others),
+    )
+    text = render.keepalived_conf(spec, spec.directors[0])
+    places = [text.index(t) for t in ("\n\nvrrp_script a {", "\n\nvrrp_instance", "\n\n# end")]
+    assert places == sorted(places)

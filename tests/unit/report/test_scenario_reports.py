@@ -23,8 +23,10 @@ from lvslab.report import (
     spread,
     tables,
 )
+from lvslab.scenario.judge import judge
 from lvslab.timeline.events import Event
 
+from ..scenario.played import played, taken_over
 from . import judged
 
 ALL = [judged.passed(0), judged.passed(1, dark=3.0), judged.failed(2), judged.aborted()]
@@ -119,6 +121,23 @@ def test_plotly_accepts_the_figures(result) -> None:
     assert drawn == len(result.seen.requests)
     for of in grouping.distributions(grouping.groups([result])[0]):
         go.Figure(_uncoloured(spread.distribution(of)))
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("outage within auto", [(2.555, 4.055), (2.805, 3.805)]),
+        ("outage <= auto", [(0.0, 4.055), (0.0, 3.805)]),
+        ("outage <= 4s", [(0.0, 4.0)]),
+    ],
+)
+def test_what_a_computed_bound_is_kept_give_or_take_is_drawn_around_it(text, ends) -> None:
+    (group,) = grouping.groups([judge(played(taken_over(3.3), text))])
+    (of,) = grouping.distributions(group)
+    drawn = spread.distribution(of)["layout"]["shapes"]
+    assert [(s["x0"], s["x1"]) for s in drawn if s["type"] == "rect"] == [
+        pytest.approx(e, abs=1e-3) for e in ends
+    ]
 
 
 def test_every_colour_of_a_figure_is_one_of_both_themes() -> None:

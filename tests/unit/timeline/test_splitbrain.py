@@ -107,6 +107,21 @@ def test_adverts_that_do_not_arrive_are_a_partition(lost: tuple[tuple[str, str],
     assert found.why.startswith(said)
 
 
+def test_one_that_is_no_director_is_the_cause_whatever_the_wire_says():
+    spans = {VIP: [Span(10, 20, ("lvs1", "rs1"))]}
+    (found,) = split_brains(wire({"lvs1": {}}), spans, ADDRESS, {VIP: 1.0})
+    assert (found.cause, found.why.split(" ")[0]) == ("stranger", "rs1")
+
+
+def test_one_that_spoke_once_when_it_took_the_vip_did_not_die():
+    other = {"priority": 50, "interval": 2.0}
+    events = [
+        e for e in wire({"lvs1": {}, "lvs2": other})
+        if e.data["src"] != ADDRESS["lvs2"] or 10 <= e.t < 10.5
+    ]  # fmt: skip
+    assert split(events).cause == "advert_int"
+
+
 def test_nothing_on_the_wire_tells_nothing():
     assert split([]).cause is None
 
@@ -126,5 +141,5 @@ def test_two_instances_are_told_apart_by_their_vips():
 def test_every_cause_has_its_test():
     assert set(CAUSES) == {
         "silent", "vrid", "version", "unicast", "auth", "advert_int", "vips", "partition",
-        "filtered",
+        "filtered", "stranger",
     }  # fmt: skip

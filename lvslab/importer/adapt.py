@@ -1,0 +1,37 @@
+"""The files in the lab's words: what a lab cannot have is changed or left out, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
+from lvslab.importer import adapt_lvs, adapt_vrrp
+from lvslab.importer.addresses import one_network
+from lvslab.importer.model import Source
+from lvslab.importer.twins import Twins
+
+
+def adapt(
+    sources: Sequence[Source], *, interface: str, subnet: IPv4Network | None
+) -> tuple[Twins, IPv4Network | None]:
+    """Return changed copies of the files' trees, and the network that has all their addresses.
+
+    What is under test stays: VRIDs and priorities are changed only where the lab's one segment
+    would let two instances, or two directors, have the same one.
+    """
+    twins = Twins.of(sources)
+    adapt_vrrp.machine(twins, interface)
+    adapt_vrrp.addresses_v4(twins)
+    adapt_vrrp.excluded(twins)
+    adapt_vrrp.passwords(twins)
+    adapt_lvs.servers(twins)
+    adapt_lvs.scripts(twins)
+    twins.reread()
+    adapt_vrrp.unheld(twins, interface)
+    twins.reread()
+    network = one_network(twins, subnet)
+    twins.reread()
+    adapt_vrrp.vrids(twins)
+    adapt_vrrp.priorities(twins)
+    twins.reread()
+    return twins, network

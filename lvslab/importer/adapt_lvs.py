@@ -1,0 +1,240 @@
+"""Virtual servers in the lab's words: groups taken apart, and a check where the lab has no such."""
+
+from __future__ import annotations
+
+import hashlib
+from ipaddress import IPv4Address
+from typing import get_args
+
+from lvslab.conf.lexer import Word
+from lvslab.conf.tree import Node
+from lvslab.conf.values import whole
+from lvslab.importer.model import Fate
+from lvslab.importer.twins import Twins, line
+from lvslab.plan.render import page_of
+from lvslab.topology.spec import Scheduler
+
+#: What any check with a connection takes; of a check that something stands in for, these are left.
+_COMMON = frozenset(
+    {"connect_port", "connect_timeout", "retry", "delay_before_retry", "warmup", "delay_loop"}
+)
+_TCP = "TCP_CHECK in the lab, of the same port at the same times: its servers speak HTTP only"
+_HTTP = "HTTP_GET in the lab: the same request without TLS"
+#: The checks that the lab's real servers cannot answer, and what stands in for them.
+_STANDINS = {
+    "SSL_GET": ("HTTP_GET", _HTTP),
+    "SMTP_CHECK": ("TCP_CHECK", _TCP),
+    "DNS_CHECK": ("TCP_CHECK", _TCP),
+    "UDP_CHECK": ("TCP_CHECK", _TCP),
+}
+_NOT_THERE = {
+    "BFD_CHECK": "the lab's real servers speak no BFD: this server is never removed",
+    "FILE_CHECK": "nothing in the lab writes that file: this server is never removed",
+}
+#: Those that keepalived and the lab know.
+_SCHEDULERS = frozenset(get_args(Scheduler))
+#: A group of more virtual servers than this is cut.
+_RANGE = 32
+
+
+def servers(twins: Twins) -> None:
+    """Do all of it, in the order in which one needs the other."""
+    for source in twins.sources:
+        root = source.config.root
+        for vs in root.all("virtual_server"):
+            _ignored(twins, vs)
+        for vs in [v for v in root.all("virtual_server") if v.arg() == "group"]:
+            _group(twins, root, vs)
+        for vs in root.all("virtual_server"):
+            _version(twins, vs)
+            for rs in vs.all("real_server"):
+                _checks(twins, rs, vs)
+        for group in root.all("virtual_server_group"):
+            for child in list(group.children):
+                mark = child.keyword == "fwmark"
+                note = "the lab has no firewall marks" if mark else "a virtual_server in the lab"
+                if mark or _addresses(child):
+                    twins.drop(child, Fate.UNSUPPORTED if mark else Fate.MAPPED, note)
+                else:
+                    twins.drop(child, Fate.UNSUPPORTED, "no IPv4 address with a port")
+            twins.drop(group, Fate.MAPPED, "as a virtual_server of each of its addresses")
+
+
+def _ignored(twins: Twins, vs: Node) -> None:
+    """Leave out what keepalived reads past, where the lab's own checks would refuse it."""
+    for node in vs.all("lb_algo", "lvs_sched"):
+        if node.arg() not in _SCHEDULERS:
+            note = "keepalived knows no such scheduler and takes wlc; so does the lab"
+            twins.drop(node, Fate.MAPPED, note)
+    for node in vs.all("persistence_timeout", "quorum"):
+        value = whole(node.arg()) if node.args else 1
+        if value is None or value < 1:
+            note = "out of range: keepalived ignores it, and so does the lab"
+            twins.drop(node, Fate.MAPPED, note)
+
+
+def _version(twins: Twins, vs: Node) -> None:
+    if _is_v6(vs.arg()):
+        twins.drop(vs, Fate.UNSUPPORTED, "no IPv6 in the lab yet")
+        return
+    for rs in vs.all("real_server"):
+        if _is_v6(rs.arg()):
+            twins.drop(rs, Fate.UNSUPPORTED, "no IPv6 in the lab yet")
+        elif (ip := _ip(rs.arg())) is None:
+            twins.drop(rs, Fate.UNSUPPORTED, "is no address: keepalived does not take it either")
+        elif ip.is_loopback:
+            twins.drop(rs, Fate.UNSUPPORTED, _LOCAL)
+    for sorry in vs.all("sorry_server"):
+        if (ip := _ip(sorry.arg())) is None:
+            twins.drop(sorry, Fate.UNSUPPORTED, "is no IPv4 address")
+        elif ip.is_loopback:
+            twins.drop(sorry, Fate.UNSUPPORTED, _LOCAL)
+
+
+_LOCAL = "the director itself: the lab's directors serve nothing; write a server's own address"
+
+
+def _group(twins: Twins, root: Node, vs: Node) -> None:
+    """Make a virtual server of each address of its group; the first is the one of the file."""
+    group = next((g for g in root.all("virtual_server_group") if g.arg() == vs.arg(1)), None)
+    members = [] if group is None else [m for c in group.children for m in _addresses(c)]
+    if not members:
+        return
+    index = root.children.index(vs)
+    more = [_copied(vs, root) for _ in members[1:]]
+    root.children[index + 1 : index + 1] = more
+    for twin, (address, port) in zip([vs, *more], members, strict=True):
+        words = ["virtual_server", address, port]
+        twins.say(twin, words, Fate.MAPPED, f"a virtual_server of each: {_list(members)}")
+
+
+def _list(members: list[tuple[str, str]]) -> str:
+    return ", ".join(f"{a} {p}" for a, p in members)
+
+
+def _addresses(node: Node) -> list[tuple[str, str]]:
+    """Return the addresses and the port of a line of a group; ``a.b.c.d-N`` are several."""
+    first, _, last = node.keyword.partition("-")
+    ip, port = _ip(first.split("/")[0]), node.arg()
+    if ip is None or whole(port) is None:
+        return []
+    end = whole(last) if last else None
+    count = 1 if end is None else max(1, min(end - (int(ip) & 255) + 1, _RANGE))
+    return [(str(ip + i), port) for i in range(count)]
+
+
+def _copied(node: Node, parent: Node) -> Node:
+    made = Node(list(node.words), [], node.opened, node.closed, parent)
+    made.children.extend(_copied(child, made) for child in node.children)
+    return made
+
+
+def _checks(twins: Twins, rs: Node, vs: Node) -> None:
+    for check in list(rs.children):
+        if check.keyword in _NOT_THERE:
+            twins.drop(check, Fate.UNSUPPORTED, _NOT_THERE[check.keyword])
+        elif check.keyword in _STANDINS:
+            kind, note = _STANDINS[check.keyword]
+            port = _connect_port(check)
+            twins.say(check, [kind], Fate.STUBBED, note)
+            kept = _COMMON | (
+                {"url", "virtualhost", "nb_get_retry"} if kind == "HTTP_GET" else set()
+            )
+            for child in [c for c in check.children if c.keyword not in kept]:
+                twins.drop(child, Fate.STUBBED, f"not asked in the lab: {kind} stands in for it")
+            if port is not None and check.last("connect_port") is None:
+                line(check, "connect_port", port)
+        if check.keyword == "HTTP_GET":
+            for url in check.all("url"):
+                _url(twins, url, rs)
+    _ports(twins, rs, vs)
+
+
+def _connect_port(check: Node) -> str | None:
+    """Return the port of a check whose own default is not the real server's."""
+    host = check.last("host")
+    found = (host.last("connect_port") if host else None) or check.last("connect_port")
+    if found is not None:
+        return found.arg()
+    return "25" if check.keyword == "SMTP_CHECK" and host is not None else None
+
+
+def _url(twins: Twins, url: Node, rs: Node) -> None:
+    """Ask for what the lab's page has: whatever the path, it is the same, with status 200."""
+    digest, status = url.last("digest"), url.last("status_code")
+    address = _ip(rs.arg())
+    if digest is not None and address is not None:
+        own = hashlib.md5(page_of(address), usedforsecurity=False).hexdigest()
+        if digest.arg().lower() != own:
+            twins.say(digest, ["digest", own], Fate.MAPPED, f"digest {own}: that of the lab's page")
+    if status is not None and not _accepts_200(status.args):
+        note = "status_code 200: it is what the lab's servers answer with"
+        twins.say(status, ["status_code", "200"], Fate.STUBBED, note)
+    elif status is not None and status.args != ["200"]:
+        twins.say(status, ["status_code", "200"], Fate.MAPPED)
+
+
+def _accepts_200(codes: list[str]) -> bool:
+    for code in codes:
+        low, _, high = code.partition("-")
+        first, last = whole(low), whole(high or low)
+        if first is not None and last is not None and first <= 200 <= last:
+            return True
+    return False
+
+
+def _ports(twins: Twins, rs: Node, vs: Node) -> None:
+    """Give a real server of direct routing the port of its virtual server: the kernel does, too."""
+    port, own = vs.arg(1), rs.arg(1)
+    method = rs.last("lvs_method") or vs.last("lb_kind", "lvs_method")
+    if method is None or method.arg() != "DR" or whole(port) is None:
+        return
+    # Whatever is no protocol is UDP to keepalived.
+    udp = _last(vs, "protocol").upper() not in ("TCP", "SCTP")
+    if own != port:
+        note = f"port {port}: direct routing delivers to that one, whatever is written here"
+        twins.say(rs, ["real_server", rs.arg(), port], Fate.MAPPED, note)
+    for check in rs.all("HTTP_GET", "TCP_CHECK"):
+        if check.last("connect_port") is None and (own not in (port, "") or udp):
+            line(check, "connect_port", own or port)
+
+
+def _last(node: Node, keyword: str) -> str:
+    found = node.last(keyword)
+    return found.arg() if found else ""
+
+
+def _is_v6(text: str) -> bool:
+    return ":" in text
+
+
+def _ip(text: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        return None
+
+
+def scripts(twins: Twins) -> None:
+    """Put something in the place of each script that says yes, and no when it is told to."""
+    for source in twins.sources:
+        for node in source.config.root.walk():
+            of = node.parent
+            if of is None:
+                continue
+            if node.keyword == "script" and of.keyword == "vrrp_script":
+                _stub(twins, node, of.arg())
+            elif node.keyword == "misc_path" and of.parent is not None:
+                _stub(twins, node, of.parent.arg())
+            elif node.keyword == "script_user" and node.arg() != "root":
+                twins.say(node, ["script_user", "root"], Fate.MAPPED)
+
+
+def _stub(twins: Twins, node: Node, of: str) -> None:
+    at = node.words[0].at
+    command = f"/usr/bin/test ! -e /run/lvslab/fail-{of}"
+    if node.arg() == command:
+        return
+    node.words = [node.words[0], Word(command, at, quoted=True)]
+    note = f"succeeds in the lab until its director has /run/lvslab/fail-{of}"
+    twins.tell(node, Fate.STUBBED, note)

@@ -1,0 +1,146 @@
+"""What became of every line: looked up in what the lab's directors are really given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lvslab.conf import load_text
+from lvslab.conf.tree import Node
+from lvslab.conf.vocabulary import is_known, keywords
+from lvslab.importer.model import Entry, Fate
+from lvslab.importer.twins import Twins
+from lvslab.importer.words import MAIL, SCRIPTS, STUB, Path, canonical, path_of
+from lvslab.plan.render import INTERFACE, keepalived_conf
+from lvslab.topology.spec import TopologySpec
+
+_NONE: frozenset[str] = frozenset()
+#: What of a director's adverts the lab works out for itself.
+_STATE = "%s: the lab works it out of the priorities; it matters at the start only"
+_OWN = "the lab sends adverts from the address that its director has there"
+_ALONE = "a director alone has no peer: give the others' files, too, with --node"
+_NOPREEMPT = (
+    "keepalived drops it where state is MASTER, and it matters with the highest priority only"
+)
+
+
+def entries(twins: Twins, spec: TopologySpec, *, standins: bool) -> Iterator[Entry]:
+    """Yield what became of each line of each file, in order.
+
+    ``standins``: the virtual servers of the lab are none of the files.
+    """
+    if standins:
+        spec = replace(spec, virtual_servers=())
+    for source in twins.given:
+        (director,) = (d for d in spec.directors if d.name == source.name)
+        made = load_text(keepalived_conf(spec, director, watched=False), source.name)
+        there = Counter(path_of(n, _NONE, INTERFACE) for n in made.root.walk())
+        gone: set[int] = set()
+        for node in source.config.root.walk():
+            if node.parent is not None and id(node.parent) in gone:
+                # It goes where its block goes, and that was said.
+                gone.add(id(node))
+                continue
+            fate, note, is_there = _fate(node, twins, there)
+            if not is_there and fate is not Fate.MAPPED:
+                gone.add(id(node))
+            text = " ".join(w.value for w in node.words)
+            yield Entry(source.name, node.at, text, fate, note)
+
+
+def _fate(node: Node, twins: Twins, there: Counter[Path]) -> tuple[Fate, str, bool]:
+    """Return what became of a line, and whether the lab has it, or the block that it opens."""
+    told, twin = twins.told(node), twins.twin(node)
+    if twin is None:
+        return (*(told or (Fate.UNSUPPORTED, "not in the lab")), False)
+    path = path_of(twin, _NONE, INTERFACE)
+    if there[path] > 0:
+        there[path] -= 1
+        if told is None:
+            return (*_kept(twin), True)
+        return told[0], told[1] or " ".join(canonical(twin, _NONE, INTERFACE)[0]), True
+    return (*_absent(twin, there, path), False)
+
+
+def _kept(twin: Node) -> tuple[Fate, str]:
+    words, changed = canonical(twin, _NONE, INTERFACE)
+    if not changed:
+        return Fate.KEPT, _ignored(twin)
+    if twin.keyword in SCRIPTS:
+        return Fate.STUBBED, f"is {STUB} in the lab"
+    return Fate.MAPPED, " ".join(words)
+
+
+def _ignored(twin: Node) -> str:
+    """Return a note where keepalived reads past a line, as it does in the lab."""
+    block = twin.parent.keyword if twin.parent else ""
+    if not is_known(block) or twin.keyword in keywords(block):
+        return ""
+    return "keepalived knows no such keyword here and reads past it, in the lab as well"
+
+
+def _absent(twin: Node, there: Counter[Path], path: Path) -> tuple[Fate, str]:
+    block = twin.parent.keyword if twin.parent else ""
+    if twin.keyword in MAIL:
+        return Fate.STUBBED, "the lab sends no mail"
+    if twin.keyword in SCRIPTS:
+        return Fate.STUBBED, "not run in the lab"
+    other = _elsewhere(there, path)
+    if block == "vrrp_instance":
+        if twin.keyword == "state" and other is not None:
+            return Fate.MAPPED, _STATE % " ".join(other)
+        if twin.keyword in ("unicast_src_ip", "mcast_src_ip"):
+            return Fate.MAPPED, _OWN
+        if twin.keyword == "unicast_peer":
+            return Fate.UNSUPPORTED, _ALONE
+        if twin.keyword in ("nopreempt", "preempt_delay") and other is None:
+            return Fate.MAPPED, _NOPREEMPT
+    if block == "unicast_peer":
+        return Fate.MAPPED, "the addresses that the other directors have in the lab"
+    if other is not None and not (twin.is_block and twin.args):
+        return Fate.UNSUPPORTED, f"the lab has: {' '.join(other)}"
+    return Fate.UNSUPPORTED, _why(twin)
+
+
+#: Why none of it can be in the lab, and what to do.
+_NAT = (
+    "the network behind the directors of NAT is in no keepalived.conf: write a topology by hand, "
+    "from lvs-nat.yaml"
+)
+
+
+def _why(twin: Node) -> str:
+    """Return why the lab has nothing of this."""
+    if twin.keyword == "virtual_server":
+        return _why_server(twin)
+    if twin.keyword in ("real_server", "virtual_server_group"):
+        return "the lab has the first of them only: write it once"
+    return "the lab has no key for it"
+
+
+def _why_server(twin: Node) -> str:
+    if twin.arg() == "fwmark":
+        return "the lab has no firewall marks: import it with the VIP and the port that are marked"
+    if twin.arg() == "group":
+        return "its group has no IPv4 address with a port"
+    if not twin.arg(1):
+        return "the lab wants a port: import it with one of those that are served"
+    method = twin.last("lb_kind", "lvs_method")
+    if method is None:
+        return f"without lb_kind keepalived takes NAT: was DR meant? {_NAT}"
+    if method.arg() not in ("DR", "NAT", "TUN"):
+        return f"keepalived takes {method.arg()!r} as NAT: was DR meant? {_NAT}"
+    if method.arg() == "NAT":
+        return _NAT
+    if not twin.all("real_server"):
+        return "no real server of it can be in the lab"
+    return "the lab has this service already, or forwards in another way, that of the first"
+
+
+def _elsewhere(there: Counter[Path], path: Path) -> tuple[str, ...] | None:
+    """Return what the lab says for the same keyword in the same place."""
+    for other, count in there.items():
+        if count > 0 and other[:-1] == path[:-1] and other[-1][:1] == path[-1][:1]:
+            return other[-1]
+    return None

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+import typer
+
+from lvslab.cli.pairs import pairs
+
+
+def test_a_value_may_have_an_equals_sign_and_the_order_stays() -> None:
+    assert list(pairs(["b=x=y", "a=1"], "-p").items()) == [("b", "x=y"), ("a", "1")]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["a"], "'a' is not NAME=FILE"),
+        (["=x"], "'=x' is not NAME=FILE"),
+        (["a="], "'a=' is not NAME=FILE"),
+        (["a=x", "a=y"], "'a' is given twice"),
+    ],
+)
+def test_what_is_no_pair_is_told_with_its_option(words: list[str], says: str) -> None:
+    with pytest.raises(typer.BadParameter, match=says) as caught:
+        pairs(words, "--node", "NAME=FILE")
+    assert caught.value.param_hint == "--node"
