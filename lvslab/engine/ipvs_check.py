@@ -21,6 +21,12 @@ _SCRIPT = f"""
 ipvsadm -A -t {_SERVICE} -s rr && ipvsadm -a -t {_SERVICE} -r 127.0.0.2:9 -g && ipvsadm -Ln
 echo "exit $?"
 """
+# The end of every tunnel that the kernel makes by itself is in the way of another like it.
+_TUNNEL_SCRIPT = """
+ip link show tunl0 >/dev/null 2>&1 || ip link add tunl0 type ipip
+ip link set tunl0 up
+echo "exit $?"
+"""
 #: What ``ipvsadm -Ln`` shows of a real server reached by direct routing.
 _PROOF = ("127.0.0.2:9", "Route")
 
@@ -67,6 +73,50 @@ def probe_ipvs(client: docker.DockerClient, *, leftover_after: int = LEFTOVER_AF
         )
     except (DockerException, RequestException) as error:
         raise EngineError(f"the engine does not answer: {error}", fix="lvslab doctor") from error
+
+
+def probe_tunnels(client: docker.DockerClient) -> IpvsResult:
+    """Make an IPIP tunnel in a container with NET_ADMIN and no network; forwarding TUN needs one.
+
+    Asking for one has the kernel load the module. Raises EngineError when the engine does not
+    answer.
+    """
+    try:
+        image = node_image(client)
+        if image is None:
+            return IpvsResult(
+                False, "not tried: the engine has no node image yet", "lvslab up builds it"
+            )
+        said = throw_away(
+            client,
+            image,
+            ["sh", "-c", _TUNNEL_SCRIPT],
+            what="ipip",
+            cap_add=["NET_ADMIN"],
+            network_mode="none",
+        )
+    except APIError as error:
+        return IpvsResult(
+            False,
+            f"the container that would try it did not start: {error.explanation or error}",
+            "lvslab doctor's other lines may say why",
+        )
+    except (DockerException, RequestException) as error:
+        raise EngineError(f"the engine does not answer: {error}", fix="lvslab doctor") from error
+    return judge_tunnels(said)
+
+
+def judge_tunnels(output: str) -> IpvsResult:
+    """Tell from what ``ip link`` printed whether there can be a tunnel."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if lines and lines[-1] == "exit 0":
+        return IpvsResult(True, "an IPIP tunnel can be made: forwarding TUN works")
+    said = "; ".join(lines[:2]) or "ip printed nothing"
+    return IpvsResult(
+        False,
+        f"no IPIP tunnel ({said}): labs with forwarding TUN do not come up",
+        "as root on the machine of the Docker engine: modprobe ipip",
+    )
 
 
 def judge(output: str) -> IpvsResult:

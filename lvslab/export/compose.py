@@ -9,10 +9,9 @@ from lvslab.export.model import ExportedFile, exported
 from lvslab.plan.build import (
     HTTPD_CONF,
     KEEPALIVED_CONF,
-    REAL_SERVER_SYSCTLS,
     ports_of,
-    vips_of,
 )
+from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS, vips_of
 from lvslab.plan.render import DOCROOT, RUN, httpd_conf, keepalived_conf
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
 

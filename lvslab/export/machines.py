@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from lvslab.export.model import ExportedFile, exported, rendered
-from lvslab.plan.build import KEEPALIVED_CONF, REAL_SERVER_SYSCTLS, vips_of
+from lvslab.plan.build import KEEPALIVED_CONF
+from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS, vips_of
 from lvslab.plan.render import instances_of, keepalived_conf
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lvslab.faults.model import Fault, Operation, Part, Target, nothing
-from lvslab.faults.nodefiles import announce, lo_vips, no_vip
+from lvslab.faults.nodefiles import announce, no_vip, own_vips
 from lvslab.faults.outside import FORGET, SAY_WHEN, beside
 
 _KEY = "net.ipv4.conf.all.arp_ignore"
@@ -14,14 +14,14 @@ def _set(value: str) -> Operation:
 
 
 def _own() -> str:
-    from lvslab.plan.build import REAL_SERVER_SYSCTLS
+    from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS
 
     return dict(REAL_SERVER_SYSCTLS)[_KEY]
 
 
 def _parts(target: Target) -> list[Part]:
     """Let the real server speak, and have every client ask anew whose the VIP is."""
-    vips = lo_vips(target)
+    vips = own_vips(target)
     # The entry of a client in use is confirmed by unicast, and never asked for again.
     forget = [
         beside(FORGET, vip, "eth0", touches=None, capabilities=("NET_ADMIN",)) for vip in vips

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from lvslab.faults.model import Fault, Operation, Params, Target
-from lvslab.faults.nodefiles import lo_vips, no_vip
+from lvslab.faults.nodefiles import no_vip, own_vips
 
 
 class LoMask(Params):
@@ -19,7 +19,7 @@ def _inject(target: Target) -> list[Operation]:
     prefix = target.given(LoMask).prefix
     return [
         op
-        for vip in lo_vips(target)
+        for vip in own_vips(target)
         for op in (
             {"op": "address", "address": vip, "dev": "lo", "present": False, "must": True},
             {"op": "address", "address": vip, "prefix": prefix, "dev": "lo", "present": True},
@@ -31,12 +31,18 @@ def _heal(target: Target) -> list[Operation]:
     prefix = target.given(LoMask).prefix
     return [
         op
-        for vip in lo_vips(target)
+        for vip in own_vips(target)
         for op in (
             {"op": "address", "address": vip, "prefix": prefix, "dev": "lo", "present": False},
             {"op": "address", "address": vip, "dev": "lo", "present": True},
         )
     ]
+
+
+def _not_on_lo(target: Target) -> str | None:
+    if target.lab.forwarding == "TUN":
+        return "its VIP is on tunl0, where a mask is no more than a route"
+    return no_vip(target)
 
 
 FAULT = Fault(
@@ -53,7 +59,7 @@ FAULT = Fault(
     heal=_heal,
     params=LoMask,
     effect={"real-server": "unreachable"},
-    refuses=no_vip,
+    refuses=_not_on_lo,
     lesson={
         "real-server": (
             "The VIP on lo is a /32, always: on lo a mask does not say what is reached through it "

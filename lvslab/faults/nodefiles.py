@@ -102,16 +102,23 @@ def no_web_server(target: Target) -> str | None:
 
 def no_vip(target: Target) -> str | None:
     """Return why a real server's VIP cannot be changed; None where it has one."""
-    from lvslab.plan.build import vips_of
+    if own_vips(target):
+        return None
+    return "with NAT it has no VIP" if target.lab.forwarding == "NAT" else "it has no VIP"
 
-    return None if vips_of(target.lab, target.name) else "it has no VIP on lo"
 
-
-def lo_vips(target: Target) -> tuple[str, ...]:
-    """Return the VIPs that a real server has on lo."""
-    from lvslab.plan.build import vips_of
+def own_vips(target: Target) -> tuple[str, ...]:
+    """Return the VIPs that a real server has, on :func:`vip_device`."""
+    from lvslab.plan.forwarding import vips_of
 
     return tuple(map(str, vips_of(target.lab, target.name)))
+
+
+def vip_device(target: Target) -> str:
+    """Return where a real server has its VIPs: lo, or the tunnel; lo where it has none."""
+    from lvslab.plan.forwarding import vip_device as of
+
+    return of(target.lab) or "lo"
 
 
 def netdev_table(table: str, dev: str, ingress: tuple[str, ...], egress: tuple[str, ...]) -> str:

@@ -1,27 +1,29 @@
-"""The VIP is taken from the lo of a real server; nothing else about it changes."""
+"""The VIP is taken from a real server's lo, or its tunnel; nothing else about it changes."""
 
 from __future__ import annotations
 
 from lvslab.faults.model import Fault, Operation, Target
-from lvslab.faults.nodefiles import lo_vips, no_vip
+from lvslab.faults.nodefiles import no_vip, own_vips, vip_device
 
 
 def _inject(target: Target) -> list[Operation]:
+    dev = vip_device(target)
     return [
-        {"op": "address", "address": vip, "dev": "lo", "present": False, "must": True}
-        for vip in lo_vips(target)
+        {"op": "address", "address": vip, "dev": dev, "present": False, "must": True}
+        for vip in own_vips(target)
     ]
 
 
 def _heal(target: Target) -> list[Operation]:
+    dev = vip_device(target)
     return [
-        {"op": "address", "address": vip, "dev": "lo", "present": True} for vip in lo_vips(target)
+        {"op": "address", "address": vip, "dev": dev, "present": True} for vip in own_vips(target)
     ]
 
 
 FAULT = Fault(
     name="rs-without-vip",
-    summary="take the VIP from the real server's lo",
+    summary="take the VIP from the real server",
     expect={
         "real-server": (
             "The director's checks ask the real server's own address, and pass. Requests carry "

@@ -5,14 +5,14 @@ from __future__ import annotations
 from ipaddress import IPv4Interface
 
 from lvslab.faults.model import Fault, Operation, Part, Target
-from lvslab.faults.nodefiles import announce, lo_vips, no_vip, own_instances
+from lvslab.faults.nodefiles import announce, no_vip, own_instances, own_vips
 
 
 def _elsewhere(target: Target) -> list[Part]:
     """Have the directors say anew who has the VIP, once a third speaker has been silenced."""
     if target.role == "director":
         return []
-    again = [announce(vip, target.interface) for vip in lo_vips(target)]
+    again = [announce(vip, target.interface) for vip in own_vips(target)]
     return [Part(d.name, [], again) for d in target.lab.directors]
 
 
@@ -42,7 +42,7 @@ def _inject(target: Target) -> list[Operation]:
         ]
     return [
         op
-        for vip in lo_vips(target)
+        for vip in own_vips(target)
         for op in (
             {"op": "address", "address": vip, "dev": dev, "present": True},
             announce(vip, dev),
@@ -57,7 +57,7 @@ def _heal(target: Target) -> list[Operation]:
         return []
     return [
         {"op": "address", "address": vip, "dev": target.interface, "present": False}
-        for vip in lo_vips(target)
+        for vip in own_vips(target)
     ]
 
 

@@ -103,6 +103,13 @@ def _absent(twin: Node, there: Counter[Path], path: Path) -> tuple[Fate, str]:
     return Fate.UNSUPPORTED, _why(twin)
 
 
+#: Why none of it can be in the lab, and what to do.
+_NAT = (
+    "the network behind the directors of NAT is in no keepalived.conf: write a topology by hand, "
+    "from lvs-nat.yaml"
+)
+
+
 def _why(twin: Node) -> str:
     """Return why the lab has nothing of this."""
     if twin.keyword == "virtual_server":
@@ -121,14 +128,14 @@ def _why_server(twin: Node) -> str:
         return "the lab wants a port: import it with one of those that are served"
     method = twin.last("lb_kind", "lvs_method")
     if method is None:
-        return "without lb_kind keepalived takes NAT, and the lab has DR only: was DR meant?"
+        return f"without lb_kind keepalived takes NAT: was DR meant? {_NAT}"
     if method.arg() not in ("DR", "NAT", "TUN"):
-        return f"keepalived takes {method.arg()!r} as NAT, and the lab has DR only: was DR meant?"
-    if method.arg() != "DR":
-        return f"the lab has DR only, not {method.arg()}"
+        return f"keepalived takes {method.arg()!r} as NAT: was DR meant? {_NAT}"
+    if method.arg() == "NAT":
+        return _NAT
     if not twin.all("real_server"):
         return "no real server of it can be in the lab"
-    return "the lab has this service already: write it once"
+    return "the lab has this service already, or forwards in another way, that of the first"
 
 
 def _elsewhere(there: Counter[Path], path: Path) -> tuple[str, ...] | None:

@@ -75,12 +75,14 @@ def virtual_server(vs: VirtualServer, servers: Servers) -> dict[str, Any] | None
     """Return a virtual server as a topology says it; None where it cannot."""
     if vs.of != "address" or vs.port is None or ":" in vs.target or not vs.real_servers:
         return None
-    if {vs.method, *(r.method for r in vs.real_servers)} != {"DR"}:
+    # NAT needs the network behind the directors, of which no keepalived.conf says enough.
+    if vs.method == "NAT" or any(r.method != vs.method for r in vs.real_servers):
         return None
     node = vs.node
     made: dict[str, Any] = {
         "vip": vs.target,
         "port": vs.port,
+        "forwarding": None if vs.method == "DR" else vs.method,
         "protocol": vs.protocol,
         "scheduler": vs.scheduler,
         "scheduler_flags": [f for f in _FLAGS if vs.has(f)],

@@ -49,8 +49,11 @@ def import_confs(
     for source in sources:
         for vs in source.config.view.virtual_servers:
             made = virtual_server(vs, servers)
+            # A topology has one forwarding method: that of the first.
             if made is not None:
-                pools.setdefault(vs.key, made)
+                first = next(iter(pools.values()), made)
+                if made["forwarding"] == first["forwarding"]:
+                    pools.setdefault(vs.key, made)
     real_servers: dict[str, Any] = {n: {"address": str(a)} for a, n in servers.names.items()}
     if not pools:
         twins.added.append(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lvslab.plan.forwarding import TUNNEL, vip_device, vips_of
 from lvslab.topology.spec import TopologySpec, VirtualServerSpec, VrrpInstanceSpec
 
 #: Schedulers that send one client's requests, one after the other, to every real server. sed
@@ -13,6 +14,8 @@ from lvslab.topology.spec import TopologySpec, VirtualServerSpec, VrrpInstanceSp
 _SPREADING = frozenset({"rr", "wrr", "lc", "wlc"})
 
 Status = Mapping[str, Any]
+
+_FORWARD = "net.ipv4.ip_forward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,58 @@ def unmet_holders(spec: TopologySpec, statuses: Mapping[str, Status]) -> list[Un
                     )
                 )
     return found
+
+
+def unmet_gateway(spec: TopologySpec, statuses: Mapping[str, Status]) -> list[Unmet]:
+    """Return what keeps the answers of NAT from finding back; ``statuses`` of the directors."""
+    name = spec.gateway_instance
+    if spec.inside is None or name is None:
+        return []
+    found = [
+        Unmet(director, f"its {_FORWARD} is {value}: no answer gets through it")
+        for director, status in statuses.items()
+        if (value := status.get("sysctls", {}).get(_FORWARD, "1")) != "1"
+    ]
+    instance = next(i for i in spec.vrrp_instances if i.name == name)
+    vip, gateway = str(instance.vips[0].ip), str(spec.inside.gateway)
+    served = [d for d, s in statuses.items() if vip in s.get("holds", ())]
+    routed = [d for d, s in statuses.items() if gateway in s.get("holds", ())]
+    if served != routed:
+        who = " and ".join(routed) or "no director"
+        where = (served or routed)[0]
+        found.append(
+            Unmet(where, f"the real servers' gateway {gateway} is held by {who}, the VIP {vip} by "
+                         f"{' and '.join(served) or 'none'}")
+        )  # fmt: skip
+    return found
+
+
+def unmet_tunnels(spec: TopologySpec, statuses: Mapping[str, Status]) -> list[Unmet]:
+    """Return what keeps real servers from taking requests out of their tunnel, by their status."""
+    if vip_device(spec) != TUNNEL:
+        return []
+    found: list[Unmet] = []
+    for server, status in statuses.items():
+        link = status.get("links", {}).get(TUNNEL)
+        if link is None:
+            found.append(Unmet(server, f"has no {TUNNEL}: the engine's kernel lacks ipip"))
+            continue
+        if not link.get("up"):
+            found.append(Unmet(server, f"{TUNNEL} is down"))
+        wanted = [str(vip) for vip in vips_of(spec, server)]
+        lacking = sorted(set(wanted) - set(vips_on(TUNNEL, wanted, status)))
+        found += [Unmet(server, f"does not have the VIP {vip} on {TUNNEL}") for vip in lacking]
+    return found
+
+
+def vips_on(device: str, vips: Iterable[str], status: Status) -> tuple[str, ...]:
+    """Return those VIPs that a node has on an interface."""
+    there = {
+        one["address"].partition("/")[0]
+        for one in status.get("addresses", ())
+        if one["interface"] == device
+    }
+    return tuple(sorted(there & set(vips)))
 
 
 def unmet_tables(spec: TopologySpec, statuses: Mapping[str, Status]) -> list[Unmet]:

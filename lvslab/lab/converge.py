@@ -152,13 +152,14 @@ class _Maker:
 
     def _networks(self) -> None:
         new = {a.name for a in self._of("create", "replace", kind="network")}
+        carrier = self._plan.networks[0].name
         for network in self._plan.networks:
             if network.name in new:
                 with self._progress.step(f"creating network {network.name}"):
                     make.make_network(self._client, network)
         wanted = make.source_labels(self._plan).get(labels.SOURCE)
         # A volume from an earlier change outlives a new network, and would be believed.
-        stale = not new and self._mine.source() != wanted
+        stale = carrier not in new and self._mine.source() != wanted
         if stale or (
             self._mine.volumes
             and any(v.labels.get(labels.SOURCE) != wanted for v in self._mine.volumes)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from docker.types import IPAMConfig, IPAMPool, LogConfig
+from docker.utils import version_gte
 
 from lvslab import labels
 from lvslab.lab.api import asking
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: A lab that runs for days must not fill the engine's disk with its agents' events.
 _LOG = {"max-size": "10m", "max-file": "2"}
+
+#: The API version of Docker 28.
+_CHANCE = "1.48"
 
 
 def make_network(client: docker.DockerClient, plan: NetworkPlan) -> None:
@@ -43,7 +47,8 @@ def make_container(client: docker.DockerClient, plan: NodePlan, image: str) -> F
     """Create a node's container, without its files. Raises ConflictError for a taken name."""
     api = client.api
     first, *more = plan.interfaces
-    endpoint = api.create_endpoint_config(ipv4_address=str(first.address))
+    names = _names(api.api_version, len(plan.interfaces))
+    endpoint = api.create_endpoint_config(ipv4_address=str(first.address), driver_opt=names[0])
     with asking(f"creating {plan.name}"):
         made = api.create_container(
             image,
@@ -63,11 +68,25 @@ def make_container(client: docker.DockerClient, plan: NodePlan, image: str) -> F
                 log_config=LogConfig(type=LogConfig.types.JSON, config=_LOG),
             ),
         )
-        for interface in more:
+        for interface, name in zip(more, names[1:], strict=True):
             api.connect_container_to_network(
-                made["Id"], interface.network, ipv4_address=str(interface.address)
+                made["Id"],
+                interface.network,
+                ipv4_address=str(interface.address),
+                driver_opt=name,
             )
     return FoundContainer(made["Id"], plan.container, image, "created", dict(plan.labels))
+
+
+def _names(api_version: str, count: int) -> list[dict[str, str] | None]:
+    """Return what makes a container's interfaces eth0, eth1... in the plan's order.
+
+    A single one is eth0 everywhere. Engines before Docker 28 go by the networks' names, which are
+    in that order; later ones by chance (moby issue 49935), unless they are told.
+    """
+    if count == 1 or not version_gte(api_version, _CHANCE):
+        return [None] * count
+    return [{"com.docker.network.endpoint.ifname": f"eth{n}"} for n in range(count)]
 
 
 def put_files(client: docker.DockerClient, container: str, plan: NodePlan) -> None:

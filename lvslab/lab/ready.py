@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lvslab.errors import LvslabError, NotReadyError
@@ -12,9 +13,11 @@ from lvslab.lab.conditions import (
     asked,
     path_of,
     unmet_answers,
+    unmet_gateway,
     unmet_holders,
     unmet_services,
     unmet_tables,
+    unmet_tunnels,
 )
 from lvslab.observe.link import Subscription, with_log
 
@@ -77,16 +80,31 @@ class _Waiting:
 
     def _look(self, names: set[str]) -> None:
         """Ask directors for their status, all at once."""
+        self._statuses |= self._ask_status(names)
+
+    def _ask_status(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
         waiting = {n: self._lab.nodes[n].link().send("status") for n in sorted(names)}
-        for name, future in waiting.items():
-            link = self._lab.nodes[name].link()
-            self._statuses[name] = link.wait(future, do="status", timeout=self._left() + _GRACE)
+        return {
+            name: self._lab.nodes[name]
+            .link()
+            .wait(future, do="status", timeout=self._left() + _GRACE)
+            for name, future in waiting.items()
+        }
+
+    def _tunnels(self) -> list[Unmet]:
+        """Ask the real servers for their ends of the tunnel, where requests come through one."""
+        if self._spec.forwarding != "TUN":
+            return []
+        return unmet_tunnels(self._spec, self._ask_status(r.name for r in self._lab.real_servers))
 
     def _unmet(self) -> list[Unmet]:
         unmet = unmet_services(self._statuses)
         unmet += unmet_holders(self._spec, self._statuses)
+        unmet += unmet_gateway(self._spec, self._statuses)
         unmet += unmet_tables(self._spec, self._statuses)
         # A request before that would only tell what is known already.
+        if not unmet and unmet_answers(self._spec, self._answered):
+            unmet = self._tunnels()
         if not unmet and unmet_answers(self._spec, self._answered):
             self._ask()
             unmet = unmet_answers(self._spec, self._answered)

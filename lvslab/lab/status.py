@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from lvslab.errors import LvslabError
 from lvslab.lab.api import in_parallel
-from lvslab.lab.conditions import unmet_holders, unmet_tables
-from lvslab.plan.build import REAL_SERVER_SYSCTLS
+from lvslab.lab.conditions import (
+    unmet_gateway,
+    unmet_holders,
+    unmet_tables,
+    unmet_tunnels,
+    vips_on,
+)
+from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS, TUNNEL, vip_device, vips_of
 
 if TYPE_CHECKING:
     from lvslab.lab.lab import Lab, Node
@@ -51,12 +57,16 @@ class DirectorStatus(NodeStatus):
 
 @dataclass(frozen=True, slots=True)
 class RealServerStatus(NodeStatus):
-    """A real server: httpd, the VIP on lo, what keeps it silent, and who sends it requests."""
+    """A real server: httpd, the VIP, what keeps it silent, and who sends it requests."""
 
     #: {ok, ms, detail}: a request to its httpd from itself.
     http: Mapping[str, Any] = field(default_factory=dict)
     lo_vips: tuple[str, ...] = ()
-    #: arp_ignore and arp_announce.
+    #: The VIPs that it has where forwarding wants them: on lo (DR) or tunl0 (TUN), none with NAT.
+    vips: tuple[str, ...] = ()
+    #: With NAT {address, mac, state, node}; ``node`` is the director with that MAC address.
+    gateway: Mapping[str, Any] = field(default_factory=dict)
+    #: arp_ignore and arp_announce; none with NAT, which needs neither.
     sysctls: Mapping[str, str] = field(default_factory=dict)
     #: ``lvs1 172.20.1.100:80 weight 1``: the tables that list it.
     listed_in: tuple[str, ...] = ()
@@ -81,6 +91,8 @@ class LabStatus:
     directors: tuple[DirectorStatus, ...]
     real_servers: tuple[RealServerStatus, ...]
     clients: tuple[ClientStatus, ...]
+    #: ``DR``, ``NAT`` or ``TUN``.
+    forwarding: str = "DR"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -138,17 +150,21 @@ def judge(name: str, spec: TopologySpec, seen: Mapping[str, Seen]) -> LabStatus:
                 ipvs=tuple(says.get("ipvs", ())),
             )
         )
+    device = vip_device(spec)
+    shown = (TUNNEL,) if device == TUNNEL else ()
     servers = []
     for server in spec.real_servers:
         one = seen.get(server.name, missing)
         says = one.status or {}
         servers.append(
             RealServerStatus(
-                **_common(server.name, str(server.address), one),
+                **_common(server.name, str(server.address), one, shown),
                 http=says.get("http", {}),
                 lo_vips=tuple(says.get("lo_vips", ())),
+                vips=_vips(spec, server.name, says),
+                gateway=_gateway(spec, says, owners),
                 sysctls={k: says["sysctls"].get(k, "?") for k, _ in REAL_SERVER_SYSCTLS}
-                if says.get("sysctls")
+                if says.get("sysctls") and device
                 else {},
                 listed_in=_listed(str(server.address), tables),
             )
@@ -163,23 +179,49 @@ def judge(name: str, spec: TopologySpec, seen: Mapping[str, Seen]) -> LabStatus:
                 arp={v: {**n, "node": owners.get(n.get("mac"))} for v, n in neighbours.items()},
             )
         )
+    tunnels = {r.name: known[r.name] for r in spec.real_servers if r.name in known}
     reasons = [
         *_node_reasons((*directors, *servers, *clients)),
         *_server_reasons(spec, servers),
+        *(f"{u.node}: {u.what}" for u in unmet_tunnels(spec, tunnels)),
         *(f"{u.node}: {u.what}" for u in unmet_tables(spec, tables)),
         *(u.what for u in unmet_holders(spec, tables)),
+        *(f"{u.node}: {u.what}" for u in unmet_gateway(spec, tables)),
     ]
     return LabStatus(
         lab=name,
         healthy=not reasons,
-        reasons=tuple(reasons),
+        # A tunnel that is down is a link that is down.
+        reasons=tuple(dict.fromkeys(reasons)),
         directors=tuple(directors),
         real_servers=tuple(servers),
         clients=tuple(clients),
+        forwarding=spec.forwarding,
     )
 
 
-def _common(name: str, address: str, seen: Seen) -> dict[str, Any]:
+def _vips(spec: TopologySpec, server: str, says: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the VIPs that a real server has where its forwarding method wants them."""
+    device = vip_device(spec)
+    if device == "lo":
+        return tuple(says.get("lo_vips", ()))
+    return vips_on(device, map(str, vips_of(spec, server)), says) if device else ()
+
+
+def _gateway(
+    spec: TopologySpec, says: Mapping[str, Any], owners: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return whom a real server takes for its gateway, by its ARP entry."""
+    if spec.inside is None:
+        return {}
+    address = str(spec.inside.gateway)
+    neighbour = says.get("neigh", {}).get(address, {})
+    mac = neighbour.get("mac")
+    return {"address": address, "mac": mac, "state": neighbour.get("state"),
+            "node": owners.get(mac)}  # fmt: skip
+
+
+def _common(name: str, address: str, seen: Seen, more: tuple[str, ...] = ()) -> dict[str, Any]:
     says = seen.status or {}
     return {
         "name": name,
@@ -187,7 +229,9 @@ def _common(name: str, address: str, seen: Seen) -> dict[str, Any]:
         "state": seen.state,
         "problem": seen.problem,
         # Not what the kernel puts into every namespace by itself (lo, tunl0, ip_vti0...).
-        "links": {n: link for n, link in says.get("links", {}).items() if n.startswith("eth")},
+        "links": {
+            n: link for n, link in says.get("links", {}).items() if n.startswith(("eth", *more))
+        },
         "services": says.get("services", {}),
         "faults": tuple(str(e.get("fault")) for e in says.get("journal", ())),
     }
@@ -240,15 +284,16 @@ def _server_reasons(spec: TopologySpec, servers: list[RealServerStatus]) -> list
             continue
         if server.services and not server.http.get("ok"):
             reasons.append(f"{server.name}: httpd does not answer: {server.http.get('detail')}")
-        wanted = {
-            str(vs.vip)
-            for vs in spec.virtual_servers
-            if any(m.server == server.name for m in vs.members)
-        }
-        reasons += [
-            f"{server.name}: does not have the VIP {vip} on lo"
-            for vip in sorted(wanted - set(server.lo_vips))
-        ]
+        if vip_device(spec) == "lo":
+            wanted = {
+                str(vs.vip)
+                for vs in spec.virtual_servers
+                if any(m.server == server.name for m in vs.members)
+            }
+            reasons += [
+                f"{server.name}: does not have the VIP {vip} on lo"
+                for vip in sorted(wanted - set(server.lo_vips))
+            ]
         reasons += [
             f"{server.name}: {key} is {server.sysctls.get(key)}, not {value}: it may answer ARP "
             "for the VIP"

@@ -214,7 +214,7 @@ class Injection:
         elif event.kind == "fault.healed" and ours and self.healed is None:
             self.healed = event.t
         elif event.kind == "addr.add" and event.data["vip"]:
-            if event.data["interface"] != "lo":
+            if event.moves_vip:
                 self._landmarks.append(event)
         elif removed(event, self.run.address):
             self._landmarks.append(event)

@@ -195,8 +195,7 @@ class Held:
 
     def note(self, event: Event) -> None:
         """Take an event of any kind."""
-        ours = event.kind in ("addr.add", "addr.del") and event.data["vip"]
-        if ours and event.data["interface"] != "lo":
+        if event.moves_vip:
             vip = str(event.data["address"]).partition("/")[0]
             mine = self._by.setdefault(event.node, set())
             (mine.add if event.kind == "addr.add" else mine.discard)(vip)

@@ -10,6 +10,15 @@ from typing import Any
 
 from lvslab import __version__, labels, topology
 from lvslab.plan import describe, render
+from lvslab.plan.forwarding import (
+    DEFAULT_GATEWAY,
+    TUNNEL,
+    director_sysctls,
+    ports_at,
+    real_server_sysctls,
+    vip_device,
+    vips_of,
+)
 from lvslab.plan.model import (
     AGENT_HOME,
     NODE_FILE,
@@ -32,14 +41,8 @@ KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
 HTTPD_CONF = "/etc/lvslab/httpd.conf"
 COMMAND = ("/usr/bin/env", f"PYTHONPATH={AGENT_HOME}", "python3", "-u", "-m", "agent")
 
-#: A real server has the VIP on lo and must not say so: it answers ARP only for addresses of
-#: the interface asked on, and asks with the address of that interface. ``all`` is enough,
-#: the kernel takes the larger of it and the interface's own (ip-sysctl.rst). Given at
-#: creation, they hold before eth0 or the VIP exist.
-REAL_SERVER_SYSCTLS = (
-    ("net.ipv4.conf.all.arp_announce", "2"),
-    ("net.ipv4.conf.all.arp_ignore", "1"),
-)
+#: Makes the tunnel's end, then runs what it is given.
+TUNNEL_SCRIPT = "/etc/lvslab/tunnel.sh"
 
 
 def make_plan(spec: TopologySpec, lab: str, *, agent_files: tuple[FilePlan, ...]) -> Plan:
@@ -50,18 +53,23 @@ def make_plan(spec: TopologySpec, lab: str, *, agent_files: tuple[FilePlan, ...]
     and VERSION on it may therefore be those of the ``up`` that made it.
     """
     network = _network(spec, lab)
+    inside = _inside(spec, lab, network)
+    networks = (network, *inside)
     nodes = tuple(
         _finish(node, agent_files, spec, lab)
         for node in (
-            *(_director(spec, lab, network, d) for d in spec.directors),
-            *(_real_server(spec, lab, network, r) for r in spec.real_servers),
+            *(_director(spec, lab, networks, d) for d in spec.directors),
+            *(_real_server(spec, lab, networks[-1], r) for r in spec.real_servers),
             *(_client(spec, lab, network, c) for c in spec.clients),
         )
     )
     digest = describe.sha256(
-        {"networks": [describe.network_dict(network)], "nodes": [n.digest for n in nodes]}
+        {
+            "networks": [describe.network_dict(n) for n in networks],
+            "nodes": [n.digest for n in nodes],
+        }
     )
-    return Plan(lab, (network,), nodes, digest)
+    return Plan(lab, networks, nodes, digest)
 
 
 def _network(spec: TopologySpec, lab: str) -> NetworkPlan:
@@ -79,24 +87,49 @@ def _network(spec: TopologySpec, lab: str) -> NetworkPlan:
     return replace(network, labels=_labels(spec, lab, own))
 
 
-def _director(spec: TopologySpec, lab: str, network: NetworkPlan, me: DirectorSpec) -> NodePlan:
+def _inside(spec: TopologySpec, lab: str, outside: NetworkPlan) -> tuple[NetworkPlan, ...]:
+    """Return the network behind the directors, where there is one.
+
+    Engines before Docker 28 number a container's interfaces, and choose its default gateway, by
+    the networks' names: so its name comes after the other's.
+    """
+    if spec.inside is None:
+        return ()
+    network = NetworkPlan(
+        name=f"{outside.name}-inside",
+        subnet=spec.inside.subnet,
+        gateway=spec.inside.bridge,
+        reserved=((DEFAULT_GATEWAY, spec.inside.gateway),),
+        labels=(),
+    )
+    own = {labels.PLAN: describe.sha256(describe.network_dict(network))}
+    return (replace(network, labels=_labels(spec, lab, own)),)
+
+
+def _director(
+    spec: TopologySpec, lab: str, networks: tuple[NetworkPlan, ...], me: DirectorSpec
+) -> NodePlan:
     keepalived = {
         "name": "keepalived",
         "argv": ["keepalived", "-n", "-l", "-D", "-f", KEEPALIVED_CONF],
         "ready": {"vrrp": len(render.instances_of(spec, me))},
     }
-    description = _description(lab, me.name, "director", spec.vips) | {
+    # The gateway comes and goes with the VIPs, and is keepalived's like them.
+    held = spec.vips if spec.inside is None else (*spec.vips, spec.inside.gateway)
+    description = _description(lab, me.name, "director", held) | {
         "services": [keepalived],
         "vrrp_fifo": render.VRRP_FIFO,
         "lvs_fifo": render.LVS_FIFO,
         "virtual_servers": _virtual_servers(spec.virtual_servers),
     }
-    node = _node(spec, lab, network, "director", me.name, me.address, description)
+    node = _node(spec, lab, networks[0], "director", me.name, me.address, description)
+    inside = () if me.inside is None else (InterfacePlan(networks[-1].name, me.inside),)
     conf = FilePlan(KEEPALIVED_CONF, render.keepalived_conf(spec, me).encode())
     return replace(
         node,
+        interfaces=(*node.interfaces, *inside),
         cap_add=("NET_ADMIN", "NET_RAW"),
-        sysctls=tuple(sorted(spec.director_sysctls)),
+        sysctls=director_sysctls(spec),
         files=(*node.files, conf),
     )
 
@@ -104,15 +137,17 @@ def _director(spec: TopologySpec, lab: str, network: NetworkPlan, me: DirectorSp
 def _real_server(
     spec: TopologySpec, lab: str, network: NetworkPlan, me: RealServerSpec
 ) -> NodePlan:
-    serves = tuple(vs for vs in spec.virtual_servers if _ports(vs, me.name))
+    serves = tuple(vs for vs in spec.virtual_servers if ports_at(vs, me.name))
     ports, vips = ports_of(spec, me.name), vips_of(spec, me.name)
     httpd = {
         "name": "httpd",
         "argv": ["apache2", "-D", "FOREGROUND", "-f", HTTPD_CONF],
         "ready": {"listen": list(ports)},
     }
-    description = _description(lab, me.name, "real-server", vips) | {
-        "lo_vips": [str(v) for v in vips],
+    # With NAT it has to know one neighbour only: its gateway.
+    known = vips if spec.inside is None else (spec.inside.gateway,)
+    description = _description(lab, me.name, "real-server", known) | {
+        "lo_vips": [str(v) for v in vips] if vip_device(spec) == "lo" else [],
         "services": [httpd] if ports else [],
         "virtual_servers": _virtual_servers(serves),
     }
@@ -121,12 +156,16 @@ def _real_server(
         FilePlan(HTTPD_CONF, render.httpd_conf(me, ports).encode()),
         FilePlan(f"{render.DOCROOT}/index.html", render.page_of(me.address)),
     )
-    return replace(
+    node = replace(
         node,
         cap_add=("NET_ADMIN",),
-        sysctls=REAL_SERVER_SYSCTLS,
+        sysctls=real_server_sysctls(spec),
         files=(*node.files, *(files if ports else ())),
     )
+    if vip_device(spec) != TUNNEL:
+        return node
+    script = FilePlan(TUNNEL_SCRIPT, render.tunnel_script(me, vips).encode())
+    return replace(node, command=("/bin/sh", TUNNEL_SCRIPT, *COMMAND), files=(*node.files, script))
 
 
 def _client(spec: TopologySpec, lab: str, network: NetworkPlan, me: ClientSpec) -> NodePlan:
@@ -139,29 +178,12 @@ def ports_of(spec: TopologySpec, server: str) -> tuple[int, ...]:
     found: set[int] = set()
     for vs in spec.virtual_servers:
         if vs.protocol == "TCP":
-            found |= _ports(vs, server)
+            found |= ports_at(vs, server)
         else:
             # A check of a UDP service connects by TCP, to a port of its own.
             checks = (m.check for m in vs.members if m.server == server)
             found |= {c.connect_port for c in checks if c is not None and c.connect_port}
     return tuple(sorted(found))
-
-
-def vips_of(spec: TopologySpec, server: str) -> tuple[IPv4Address, ...]:
-    """Return the VIPs that a real server has on lo."""
-    serves = (vs for vs in spec.virtual_servers if _ports(vs, server))
-    return tuple(dict.fromkeys(vs.vip for vs in serves))
-
-
-def _ports(vs: VirtualServerSpec, server: str) -> set[int]:
-    """Return the ports at which a virtual server, its checks included, wants a real server."""
-    ports = {m.port for m in vs.members if m.server == server}
-    for member in vs.members:
-        if member.server == server and member.check and member.check.connect_port:
-            ports.add(member.check.connect_port)
-    if vs.sorry_server is not None and vs.sorry_server.server == server:
-        ports.add(vs.sorry_server.port)
-    return ports
 
 
 def _virtual_servers(served: Iterable[VirtualServerSpec]) -> list[dict[str, Any]]:

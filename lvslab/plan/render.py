@@ -8,6 +8,7 @@ from textwrap import dedent, indent
 
 from jinja2 import Environment
 
+from lvslab.plan.forwarding import TUNNEL
 from lvslab.templates import templates
 from lvslab.topology.spec import (
     DirectorSpec,
@@ -23,8 +24,9 @@ RUN = "/run/lvslab"
 VRRP_FIFO = f"{RUN}/vrrp.fifo"
 LVS_FIFO = f"{RUN}/lvs.fifo"
 DOCROOT = "/var/www/html"
-#: The name of a node's first interface.
+#: The name of a node's first interface, and of a director's in the inside network.
 INTERFACE = "eth0"
+INSIDE_INTERFACE = "eth1"
 
 
 def number(value: float) -> str:
@@ -103,6 +105,8 @@ def keepalived_conf(
             scripts=runs_scripts(spec),
             garp_interval=max(intervals, default=None),
             garp=garp_lines,
+            gateway=None if spec.inside is None else spec.inside.gateway,
+            inside_interface=INSIDE_INTERFACE,
         )
     )
     return text.rstrip("\n") + "\n"
@@ -115,6 +119,11 @@ def httpd_conf(server: RealServerSpec, ports: tuple[int, ...]) -> str:
         .get_template("httpd.conf.j2")
         .render(server=server, ports=ports, docroot=DOCROOT, run=RUN)
     )
+
+
+def tunnel_script(server: RealServerSpec, vips: tuple[IPv4Address, ...]) -> str:
+    """Render what makes a real server's end of the tunnel and then runs its arguments."""
+    return _templates().get_template("tunnel.sh.j2").render(server=server, vips=vips, tunnel=TUNNEL)
 
 
 def page_of(address: IPv4Address) -> bytes:

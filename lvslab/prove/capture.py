@@ -1,8 +1,9 @@
 """Captures on all nodes at once, and requests meanwhile: what the judge is given.
 
-tcpdump runs in each node; all of them share the engine's kernel and so its clock. Nothing is
-slept for: a capture has begun when tcpdump says that it listens, and is whole when it has the
-client's last broadcast, which everybody on the segment gets.
+tcpdump runs in each node, and once more in a director on its inside interface; all of them share
+the engine's kernel and so its clock. Nothing is slept for: a capture has begun when tcpdump says
+that it listens, and is whole when it has the last broadcast, which everybody on the segment gets:
+the client's, and in the inside network a real server's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,16 +22,17 @@ from requests.exceptions import RequestException
 from lvslab.errors import LabError, LvslabError, NotReadyError
 from lvslab.execstream import STDOUT, Demux, ExecStream, start, until_stdin_ends
 from lvslab.lab.api import asking, in_parallel
-from lvslab.plan.build import REAL_SERVER_SYSCTLS
-from lvslab.plan.render import INTERFACE
+from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS
+from lvslab.plan.render import INSIDE_INTERFACE, INTERFACE
 from lvslab.prove import frames, pcap
+from lvslab.prove.judge import AT
 from lvslab.prove.model import NodeState, Setting
 
 if TYPE_CHECKING:
     from docker.api import APIClient
 
     from lvslab.lab.lab import Lab, Node
-    from lvslab.topology.spec import TopologySpec, VirtualServerSpec
+    from lvslab.topology.spec import Forwarding, TopologySpec, VirtualServerSpec
 
 #: Seconds until every tcpdump must listen; starting one takes seconds on an emulated processor.
 START_TIMEOUT = 60.0
@@ -53,10 +55,10 @@ class Recorded:
 
 
 class Capture:
-    """tcpdump in one node, read by a thread."""
+    """tcpdump on one interface of one node, read by a thread."""
 
-    def __init__(self, node: Node, stream: ExecStream) -> None:
-        self.name = node.name
+    def __init__(self, node: Node, stream: ExecStream, interface: str = INTERFACE) -> None:
+        self.name = node.name if interface == INTERFACE else f"{node.name}{AT}{interface}"
         self._stream = stream
         self.data = b""
         self._said = b""
@@ -122,24 +124,28 @@ class Capture:
 
 
 @contextmanager
-def capturing(api: APIClient, nodes: list[Node], client_address: str) -> Iterator[list[Capture]]:
-    """Capture on all of these nodes within the with block."""
+def capturing(
+    api: APIClient, nodes: list[Node], client_address: str, *, inside: Sequence[Node] = ()
+) -> Iterator[list[Capture]]:
+    """Capture on all of these nodes within the with block; ``inside``: on that interface, too."""
     wanted = f"arp or ip proto 4 or (tcp and host {client_address})"
-    argv = ["tcpdump", "-i", INTERFACE, "-U", "--immediate-mode", "-s", _SNAP, "-Z", "root"]
-    argv += ["-w", "-", wanted]
+    options = ["-U", "--immediate-mode", "-s", _SNAP, "-Z", "root", "-w", "-", wanted]
+    places = [*((n, INTERFACE) for n in nodes), *((n, INSIDE_INTERFACE) for n in inside)]
     opened: list[Any] = []
     lock = threading.Lock()
 
-    def begin(node: Node) -> Capture:
+    def begin(place: tuple[Node, str]) -> Capture:
+        node, interface = place
+        argv = ["tcpdump", "-i", interface, *options]
         running = start(api, str(node.container.id), until_stdin_ends(argv), stdin=True)
         stream = running.__enter__()
         with lock:
             opened.append(running)
-        return Capture(node, stream)
+        return Capture(node, stream, interface)
 
     try:
         with asking("capturing"):
-            captures = in_parallel(nodes, begin)
+            captures = in_parallel(places, begin)
         yield captures
     finally:
         # Closing the connection ends what was not stopped in order.
@@ -147,10 +153,13 @@ def capturing(api: APIClient, nodes: list[Node], client_address: str) -> Iterato
             running.__exit__(None, None, None)
 
 
-def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
+def record(
+    lab: Lab, vs: VirtualServerSpec, path: str, count: int, *, forwarding: Forwarding = "DR"
+) -> Recorded:
     """Make ``count`` requests to a virtual server and capture them on every node.
 
-    Raises LabError, NotReadyError, AgentError; EngineError when the engine does not answer.
+    ``forwarding`` is what they are to prove. Raises LabError, NotReadyError, AgentError;
+    EngineError when the engine does not answer.
     """
     spec = lab.spec
     client = lab.clients[0] if lab.clients else None
@@ -161,6 +170,9 @@ def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
     # A node that is off, or its link down, sends nothing and has nothing to capture. That no
     # request comes to it is what the proof will say.
     nodes = [n for n in there if INTERFACE in says[n.name]["up"]]
+    inside = [
+        n for n in there if n.role == "director" and INSIDE_INTERFACE in says[n.name]["up"]
+    ] if spec.inside else []  # fmt: skip
     if client not in nodes:
         raise LabError(
             f"is off, or its {INTERFACE} is down", where=client.name, fix="lvslab heal, lvslab up"
@@ -169,18 +181,17 @@ def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
     first, last = (secrets.token_hex(6) for _ in range(2))
     macs = {mac: name for name, one in says.items() for mac in one["macs"]}
     link = client.link()
+    # Who asks a whole segment, with which address, and for whom.
+    askers = [(client, own, str(vs.vip))]
+    gateway = str(spec.inside.gateway) if spec.inside else ""
+    if gateway:
+        addresses = {r.name: str(r.address) for r in spec.real_servers}
+        askers += [(n, addresses[n.name], gateway) for n in nodes if n.role == "real-server"][:1]
 
     def ask(which: str) -> None:
-        link.request(
-            "arp",
-            timeout=ARP_SECONDS + 30.0,
-            address=str(vs.vip),
-            own=own,
-            mark=which,
-            seconds=ARP_SECONDS,
-        )
+        in_parallel(askers, lambda asker: _ask(*asker, which))
 
-    with capturing(lab.engine.client.api, nodes, own) as captures:
+    with capturing(lab.engine.client.api, nodes, own, inside=inside) as captures:
         begun = time.monotonic() + START_TIMEOUT
         for one in captures:
             one.until_listening(begun)
@@ -210,8 +221,23 @@ def record(lab: Lab, vs: VirtualServerSpec, path: str, count: int) -> Recorded:
         macs=macs,
         states=_states(n for n in nodes if n.role == "real-server"),
         last_mark=last,
+        forwarding=forwarding,
+        ports={m.server: m.port for m in vs.members if m.port != vs.port},
+        gateway=gateway,
     )
     return Recorded(setting, {c.name: c.data for c in captures}, tuple(results))
+
+
+def _ask(node: Node, own: str, address: str, mark: str) -> None:
+    """Have a node ask by a marked broadcast who has an address, and hear every answer."""
+    node.link().request(
+        "arp",
+        timeout=ARP_SECONDS + 30.0,
+        address=address,
+        own=own,
+        mark=mark,
+        seconds=ARP_SECONDS,
+    )
 
 
 def _ping(node: Node) -> Mapping[str, Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface
 
-from lvslab.prove.frames import Endpoint
+from lvslab.plan.forwarding import VIP_DEVICE as _HOME
+from lvslab.prove.frames import Endpoint, Segment
 from lvslab.prove.model import Break, NodeState, Setting
+from lvslab.topology.spec import Forwarding
 
+#: What each method is called in a sentence, and ipvsadm's flag for it (ipvsadm(8)).
+NAMES: Mapping[Forwarding, str] = {"DR": "direct routing", "NAT": "NAT", "TUN": "a tunnel"}
+_FLAG: Mapping[Forwarding, str] = {"DR": "-g", "NAT": "-m", "TUN": "-i"}
 _IGNORE = "net.ipv4.conf.all.arp_ignore"
 _ANNOUNCE = "net.ipv4.conf.all.arp_announce"
 
@@ -23,13 +28,20 @@ def arp_flux(setting: Setting, node: str | None, mac: str) -> Break:
     who = node or mac
     what = f"{who} answers ARP for {setting.vip} ({mac}), which only the director may"
     state = setting.states.get(node or "", NodeState())
-    at = [i for i, cidr in state.addresses if _ip(cidr) == setting.vip and i != "lo"]
-    if at:
-        fix = f"it has the VIP on {at[0]}: it belongs on lo"
+    at = [
+        i
+        for i, cidr in state.addresses
+        if _ip(cidr) == setting.vip and i not in ("lo", _HOME[setting.forwarding])
+    ]
+    home = _HOME[setting.forwarding]
+    if at and home is None:
+        fix = f"it has the VIP on {at[0]}, and with NAT no real server has it"
+    elif at:
+        fix = f"it has the VIP on {at[0]}: it belongs on {home}"
     elif state.sysctls.get(_IGNORE) == "0":
         fix = f"{_IGNORE} is 0: with 1 it answers for addresses of the asked interface only"
     else:
-        fix = "a real server has the VIP on lo alone, with arp_ignore 1"
+        fix = f"a real server has the VIP on {home or 'no interface'} alone, with arp_ignore 1"
     return Break("arp-flux", who, what, fix)
 
 
@@ -78,19 +90,70 @@ def not_forwarded(setting: Setting, director: str, *, refused: bool) -> Break:
     return Break("not-forwarded", director, what, fix)
 
 
-def nat(setting: Setting, node: str, endpoint: Endpoint) -> Break:
-    """A destination or a source is not the VIP any more."""
-    address = f"{endpoint[0]}:{endpoint[1]}"
-    if node in setting.directors:
-        what = f"{node} rewrites the destination to {address}: NAT, not direct routing"
-        return Break("nat", node, what, "lb_kind DR in keepalived.conf (ipvsadm -g)")
-    return Break("nat", node, f"{node} answers as {address}, not as the VIP")
+def other_method(setting: Setting, director: str, how: Forwarding, seen: Segment) -> Break:
+    """The director forwards in another way than it should."""
+    wanted = setting.forwarding
+    fix = f"lb_kind {wanted} in keepalived.conf (ipvsadm {_FLAG[wanted]})"
+    if how == "TUN":
+        what = (
+            f"{director} sends the request in a tunnel to {seen.tunnel}: TUN, not {NAMES[wanted]}"
+        )
+        return Break("tunnel", director, what, fix)
+    if how == "NAT":
+        what = (
+            f"{director} rewrites the destination to {_at(seen.target)}: NAT, not {NAMES[wanted]}"
+        )
+        return Break("nat", director, what, fix)
+    what = f"{director} sends the request on as it is: DR, not {NAMES[wanted]}"
+    return Break("direct", director, what, fix)
 
 
-def tunnel(director: str, outer: str) -> Break:
-    """The request travels in IPIP."""
-    what = f"{director} sends the request in a tunnel to {outer}: TUN, not direct routing"
-    return Break("tunnel", director, what, "lb_kind DR in keepalived.conf (ipvsadm -g)")
+def meant_for_another(setting: Setting, director: str, server: str, seen: Segment) -> Break:
+    """The frame goes to one real server, and the packet in it is another's."""
+    whom = seen.tunnel or _at(seen.target)
+    what = f"{director} sends {server} a packet for {whom}, which it does not have"
+    fix = f"is {_at(setting.server(server))} in its table? lvslab ipvs"
+    return Break("tunnel" if seen.tunnel else "nat", director, what, fix)
+
+
+def not_as_vip(server: str, endpoint: Endpoint) -> Break:
+    """A real server answers the client from another address than the VIP."""
+    return Break("nat", server, f"{server} answers as {_at(endpoint)}, not as the VIP")
+
+
+def gateway_apart(
+    setting: Setting, routers: Sequence[str | None], holders: Sequence[str | None]
+) -> Break:
+    """The real servers' gateway is not where the VIP is."""
+    have = " and ".join(sorted(n or "a stranger" for n in routers)) or "nobody"
+    serve = " and ".join(sorted(n or "a stranger" for n in holders)) or "nobody"
+    what = (
+        f"{have} answers ARP for the real servers' gateway {setting.gateway}, {serve} for the VIP"
+    )
+    node = next((n for n in (*routers, *holders) if n), setting.client)
+    return Break("answer-past-director", node, what, "one VRRP instance has to hold both")
+
+
+def past_director(setting: Setting, server: str, whom: str, director: str) -> Break:
+    """With NAT: the answer goes to somebody who knows nothing of its connection."""
+    what = (
+        f"{server} sends its answer to {whom}, and not through {director}, which has to rewrite it"
+    )
+    gateway = f", {setting.gateway}" if setting.gateway else ""
+    return Break("answer-past-director", server, what, f"its default gateway{gateway}: ip route")
+
+
+def answer_dropped(director: str, server: str) -> Break:
+    """With NAT: the answer reached the director and ended there."""
+    what = f"{director} has the answer of {server} and sends it to nobody"
+    return Break("answer-dropped", director, what, "net.ipv4.ip_forward has to be 1: lvslab status")
+
+
+def not_rewritten(director: str, endpoint: Endpoint) -> Break:
+    """With NAT: the answer leaves the director from the real server's address."""
+    what = f"{director} routes the answer as it is, from {_at(endpoint)}, not from the VIP"
+    fix = "it has no such connection: did the request come through another director?"
+    return Break("not-rewritten", director, what, fix)
 
 
 def lost(node: str) -> Break:
@@ -101,6 +164,11 @@ def lost(node: str) -> Break:
 def not_taken(setting: Setting, server: str, *, sent_on: bool) -> Break:
     """The request arrived at a real server, and no answer left it."""
     state = setting.states.get(server, NodeState())
+    home = _HOME[setting.forwarding]
+    arrived = f"the request arrived at {server}, and no answer left it"
+    if home is None:
+        fix = f"does somebody hold its gateway {setting.gateway}? does httpd run? lvslab status"
+        return Break("no-answer", server, arrived, fix)
     wide = [
         cidr
         for interface, cidr in state.addresses
@@ -118,10 +186,12 @@ def not_taken(setting: Setting, server: str, *, sent_on: bool) -> Break:
     if sent_on or (state.addresses and not has):
         how = "sends it on" if sent_on else "drops it"
         what = f"{server} does not take the request for its own and {how}"
-        fix = f"it lacks the VIP: ip address add {setting.vip}/32 dev lo"
+        fix = f"it lacks the VIP: ip address add {setting.vip}/32 dev {home}"
         return Break("no-vip", server, what, "" if has else fix)
-    what = f"the request arrived at {server}, and no answer left it"
-    return Break("no-answer", server, what, f"lvslab status; lvslab logs {server}")
+    fix = f"lvslab status; lvslab logs {server}"
+    if home != "lo":
+        fix = f"is {home} up, and rp_filter not 1? {fix}"
+    return Break("no-answer", server, arrived, fix)
 
 
 def refused(server: str) -> Break:
@@ -144,6 +214,10 @@ def unreached(server: str, requests: int, *, else_well: bool) -> Break:
         "client at one real server"
     )
     return Break("unreached", server, what, fix if else_well else "")
+
+
+def _at(endpoint: Endpoint) -> str:
+    return f"{endpoint[0]}:{endpoint[1]}"
 
 
 def _ip(cidr: str) -> str:

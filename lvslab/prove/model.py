@@ -7,21 +7,26 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from lvslab.prove.frames import Endpoint
+from lvslab.topology.spec import Forwarding
 
-#: What can be wrong with direct routing (docs/prove.md has a section on each).
+#: What can be wrong with what is to be proved (docs/prove.md has a line on each).
 BreakKind = Literal[
     "arp-none",  # nobody answers ARP for the VIP
     "arp-flux",  # somebody else than the director answers, too, or instead
     "stale-arp",  # the client's ARP entry names a director that does not hold the VIP
     "bypass",  # the client's request goes past the director
     "not-forwarded",  # the director has the request and sends it to nobody
-    "nat",  # the destination is rewritten: NAT instead of direct routing
-    "tunnel",  # the request travels in an IPIP tunnel
+    "direct",  # the request is sent on as it is: direct routing instead of NAT or a tunnel
+    "nat",  # the destination is rewritten: NAT instead of direct routing or a tunnel
+    "tunnel",  # the request travels in an IPIP tunnel, and should not, or not in this one
     "lost",  # a frame was sent and did not arrive
     "no-vip",  # the real server does not take the request for its own
     "lo-mask",  # the real server takes the client's address for its own
     "no-answer",  # it arrived where it should, and nobody answered
     "answer-via-director",  # the answer goes through a director
+    "answer-past-director",  # with NAT, it goes past the director that has its connection
+    "answer-dropped",  # with NAT, the director has the answer and sends it to nobody
+    "not-rewritten",  # with NAT, the answer comes from the real server and not from the VIP
     "not-served",  # a connection, but no page in time
     "unreached",  # no request came to this real server
     "not-recorded",  # a node's capture is not whole
@@ -30,7 +35,7 @@ BreakKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """One thing that is not as direct routing has it, where, and what to do about it."""
+    """One thing that is not as its forwarding method has it, where, and what to do about it."""
 
     kind: BreakKind
     node: str
@@ -76,7 +81,7 @@ class ServerProof:
     name: str
     address: str
     proved: bool
-    #: Requests that it served as direct routing has it, of those that came to it.
+    #: Requests that it served as the method has it, of those that came to it.
     served: int
     requests: int
     #: One request hop by hop: the first that is as it should be, or else the first.
@@ -97,10 +102,15 @@ class Proof:
     #: All that is wrong, once each, what causes the rest first.
     breaks: tuple[Break, ...]
     requests: int
+    #: What was to be proved.
+    forwarding: Forwarding = "DR"
+    #: With NAT: the real servers' gateway, and who answered ARP for it.
+    gateway: str = ""
+    gateway_answers: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def proved(self) -> bool:
-        """Whether it is direct routing, with every real server."""
+        """Whether it forwards as it should, with every real server."""
         return not self.breaks and all(s.proved for s in self.servers)
 
 
@@ -130,6 +140,16 @@ class Setting:
     states: Mapping[str, NodeState] = field(default_factory=dict)
     #: Marks the client's last question by ARP: a capture that has it is whole.
     last_mark: str = ""
+    #: What is to be proved.
+    forwarding: Forwarding = "DR"
+    #: Name -> port, of the real servers that have another than the virtual server's (NAT).
+    ports: Mapping[str, int] = field(default_factory=dict)
+    #: With an inside network: the real servers' gateway.
+    gateway: str = ""
+
+    def server(self, name: str) -> Endpoint:
+        """Return the address and port at which a real server is asked with NAT."""
+        return self.servers[name], self.ports.get(name, self.port)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON-able data; :meth:`from_json` reads it."""

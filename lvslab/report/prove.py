@@ -1,17 +1,19 @@
 """A proof as lines for people, to be read aloud as well, and as JSON.
 
 JSON (keys are added, never changed): ``proved``, ``vip``, ``port``, ``client``, ``requests``,
-``arp``: [{mac, node}]; ``servers``: [{name, address, proved, served, requests, hops, breaks}];
+``arp``: [{mac, node}]; ``forwarding``: DR, NAT or TUN; ``gateway``: as ``arp``, with NAT;
+``servers``: [{name, address, proved, served, requests, hops, breaks}];
 ``breaks``. A hop: sender, receiver, source_mac, target_mac, source, target (``ADDRESS:PORT``),
 after (seconds since the first), arrived, note. A break: kind, node, what, fix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from lvslab.prove.causes import NAMES
 from lvslab.prove.frames import Endpoint
 from lvslab.prove.model import Break, Hop, Proof, ServerProof
 
@@ -20,11 +22,13 @@ def to_dict(proof: Proof) -> dict[str, Any]:
     """Return the proof as JSON-able data."""
     return {
         "proved": proof.proved,
+        "forwarding": proof.forwarding,
         "vip": proof.vip,
         "port": proof.port,
         "client": proof.client,
         "requests": proof.requests,
         "arp": [{"mac": mac, "node": node} for mac, node in proof.answers.items()],
+        "gateway": [{"mac": mac, "node": node} for mac, node in proof.gateway_answers.items()],
         "servers": [_server(one) for one in proof.servers],
         "breaks": [asdict(one) for one in proof.breaks],
     }
@@ -52,17 +56,25 @@ def headline(proof: Proof) -> str:
     service = f"{proof.vip}:{proof.port}"
     if proof.proved:
         names = " and ".join(s.name for s in proof.servers)
-        return f"proved: {service} is direct routing, by {names}"
-    return f"broken: {service} is not served by direct routing as it should be"
+        return f"proved: {service} is {NAMES[proof.forwarding]}, by {names}"
+    through = "through" if proof.forwarding == "TUN" else "by"
+    how = f"{through} {NAMES[proof.forwarding]}"
+    return f"broken: {service} is not served {how} as it should be"
 
 
-def arp_line(proof: Proof) -> str:
-    """Return who answers ARP for the VIP."""
-    who = [node or f"an unknown {mac}" for mac, node in proof.answers.items()]
+def arp_lines(proof: Proof) -> Iterator[str]:
+    """Yield who answers ARP for the VIP and, with NAT, for the real servers' gateway."""
+    yield _who_has(proof.vip, proof.answers)
+    if proof.gateway and proof.forwarding == "NAT":
+        yield _who_has(proof.gateway, proof.gateway_answers)
+
+
+def _who_has(address: str, answers: Mapping[str, str | None]) -> str:
+    who = [node or f"an unknown {mac}" for mac, node in answers.items()]
     if len(who) == 1:
-        (mac,) = proof.answers
-        return f"who has {proof.vip}? {who[0]} alone answers: {mac}"
-    return f"who has {proof.vip}? " + (" and ".join(who) + " answer" if who else "nobody answers")
+        (mac,) = answers
+        return f"who has {address}? {who[0]} alone answers: {mac}"
+    return f"who has {address}? " + (" and ".join(who) + " answer" if who else "nobody answers")
 
 
 def title(one: ServerProof) -> str:

@@ -123,7 +123,7 @@ def _text(event: Event) -> str | None:
             return f"first good request to {d['target']}; none has failed since"
         case "vrrp.state":
             return f"VRRP {d['instance']}: {d['state']}"
-        case "addr.add" | "addr.del" if d["vip"] and d["interface"] != "lo":
+        case "addr.add" | "addr.del" if event.moves_vip:
             return f"VIP {d['address']} {'on' if event.kind == 'addr.add' else 'off'}"
         case "link":
             if d["up"] and not d.get("running", True):

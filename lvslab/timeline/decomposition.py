@@ -236,7 +236,7 @@ def _moved(event: Event, client: str, owners: Mapping[str, str]) -> str | None:
 def _takeover(event: Event) -> str | None:
     if event.kind == "vrrp.state" and event.data["state"] == "MASTER":
         return _MASTER
-    if event.kind == "addr.add" and event.data["vip"] and event.data["interface"] != "lo":
+    if event.kind == "addr.add" and event.moves_vip:
         return _VIP
     if event.kind == "arp.gratuitous" and event.data["dir"] == "out":
         return _GARP

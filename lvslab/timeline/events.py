@@ -23,6 +23,8 @@ FORMAT_VERSION = 1
 #: lvslab's own event: what a director held when the recording began, from its ``status``.
 INITIAL = "lab.initial"
 
+_SILENT = frozenset({"lo", "tunl0"})
+
 # What must be in an event of these kinds for the figures to mean anything. Kinds that are
 # not here are kept as they are: an agent may know more than this lvslab.
 _FIELDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
@@ -81,6 +83,19 @@ class Event:
                     where=where,
                 )
         return cls(float(t), node, kind, data)
+
+    @property
+    def moves_vip(self) -> bool:
+        """Whether a VIP came to its node or went, as one that the node answers for.
+
+        A real server has it, too, with DR on lo and with TUN on tunl0; but it must keep quiet
+        about it, and holds nothing.
+        """
+        return (
+            self.kind in ("addr.add", "addr.del")
+            and bool(self.data["vip"])
+            and self.data["interface"] not in _SILENT
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the agent's line, to be encoded."""

@@ -62,10 +62,9 @@ def _effect(event: Event, vips: Mapping[str, object]) -> dict[str, bool]:
     """Return, for the VIPs that the event tells about, whether its node holds them after it."""
     if event.kind == INITIAL:
         return {vip: vip in event.data["holds"] for vip in vips}
-    if event.kind in ("addr.add", "addr.del"):
+    if event.moves_vip:
         vip = str(event.data["address"]).partition("/")[0]
-        # On lo it is a real server's, which does not hold the VIP: it must keep quiet about it.
-        if vip in vips and event.data["vip"] and event.data["interface"] != "lo":
+        if vip in vips:
             return {vip: event.kind == "addr.add"}
     if event.kind == "fault.injected" and ends_kernel(event.data["fault"]):
         return dict.fromkeys(vips, False)

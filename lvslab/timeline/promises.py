@@ -51,11 +51,15 @@ def _of_instance(spec: TopologySpec, instance: VrrpInstanceSpec) -> Iterator[Pro
     yield Promised(f"{old} falls silent: {new} takes over", of, "link-down", crash)
     graceful = bounds.failover_graceful(instance, heir)
     yield Promised(f"{old} says goodbye: {new} takes over", of, "keepalived-stop", graceful)
+    if instance.name == spec.gateway_instance:
+        lost = f"{old} loses the inside network and says goodbye: {new} takes over"
+        yield Promised(lost, of, "", graceful)
     again = bounds.take_back(instance, master)
     if again is not None:
         yield Promised(f"{old} is back: it takes the VIP again", of, "", again)
         second = bounds.second_outage_after_link_return(spec, instance, old)
-        yield Promised(f"{old}'s link is back: its table is still empty", of, "link-down", second)
+        table = "its table is still empty" if spec.inside is None else "its table stayed full"
+        yield Promised(f"{old}'s link is back: {table}", of, "link-down", second)
 
 
 def _of_checks(spec: TopologySpec, key: str) -> Iterator[Promised]:

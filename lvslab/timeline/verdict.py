@@ -133,7 +133,7 @@ def takeover_after(
         if event.node == run.node or event.t < since or (until is not None and event.t > until):
             continue
         became = event.kind == "vrrp.state" and event.data["state"] == "MASTER"
-        has = event.kind == "addr.add" and event.data["vip"] and event.data["interface"] != "lo"
+        has = event.kind == "addr.add" and event.moves_vip
         if became or has:
             return event.t - since
     return None

@@ -23,7 +23,7 @@ _KEEPALIVED = {
     "auth_pass": "it belongs under 'auth'",
     "authentication": "here it is 'auth'",
     "dev": "every VIP is on eth0",
-    "interface": "every node has eth0 only",
+    "interface": "VRRP is always spoken on eth0",
     "lb_algo": "here it is 'scheduler'",
     "lb_kind": "here it is 'forwarding'",
     "lvs_method": "here it is 'forwarding'",
@@ -46,9 +46,7 @@ _KEEPALIVED = {
 }
 
 _OF_MODEL: dict[tuple[type[Model], str], str] = {
-    (Member, "port"): "with DR a real server answers on the virtual server's port",
     (Member, "address"): "it belongs in the topology's own 'real_servers'",
-    (Sorry, "port"): "with DR a sorry server answers on the virtual server's port",
     (Sorry, "address"): "it belongs in the topology's own 'real_servers'",
     (Check, "port"): "did you mean 'connect_port'?",
     (Check, "timeout"): "did you mean 'connect_timeout'?",

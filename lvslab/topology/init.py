@@ -35,6 +35,7 @@ vrrp:
 virtual_servers:
   - port: 80
     scheduler: rr # or wrr lc wlc lblc lblcr sh dh sed nq fo ovf mh
+    forwarding: DR # or NAT, TUN: docs/forwarding.md compares them
     check: {{type: HTTP_GET, path: /, retry: 3}}
 
 # Other things that can be set; what is here is the default.

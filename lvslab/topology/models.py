@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lvslab.topology.problems import shown
-from lvslab.topology.spec import Debian, Protocol, Scheduler
+from lvslab.topology.spec import Debian, Forwarding, Protocol, Scheduler
 from lvslab.topology.values import Address, Label, Line, Name, Raw, Subnet, Vip, Word, bad
 
 #: A timer in seconds; keepalived counts in microseconds.
@@ -56,18 +56,12 @@ def _several(value: Any) -> Any:
     return value if value is None or isinstance(value, list) else [value]
 
 
-def _forwarding(value: Any) -> Any:
-    if isinstance(value, str) and value.upper() in ("NAT", "TUN"):
-        raise bad(f"forwarding {value.upper()} is not supported yet: only DR is")
-    return value
-
-
 def _digits(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class Network(Model):
-    """The one layer-2 network that all nodes share."""
+    """The layer-2 network that all nodes share; with forwarding NAT, all but the real servers."""
 
     name: Name | None = None
     """Name of the network. Default: the topology's name."""
@@ -77,11 +71,23 @@ class Network(Model):
     """Address of the gateway. Default: the last free host address of the subnet."""
 
 
+class Inside(Model):
+    """The network behind the directors: with forwarding NAT, the real servers are in it."""
+
+    subnet: Subnet | None = None
+    """Its subnet. Default: 10.20.0.0/24."""
+    gateway: Address | None = None
+    """The real servers' default gateway. The director that has the VIPs holds it with them.
+    Default: the last free host address of the subnet."""
+
+
 class Director(Model):
     """A load balancer."""
 
     address: Address | None = None
     """Its address. Default: assigned, from the subnet's .1 on."""
+    inside: Address | None = None
+    """With NAT, its address in the inside network. Default: assigned, from its .1 on."""
     priority: Annotated[int, Field(ge=1, le=254)] | None = None
     """VRRP priority in every instance that does not say otherwise; the highest is MASTER.
     Default: 100 for the first, 50 for the second, then 40, 30, 20, 10, 9 and so on."""
@@ -98,7 +104,7 @@ class RealServer(Model):
     """A server that answers the requests."""
 
     address: Address | None = None
-    """Its address. Default: assigned, from the subnet's .10 on."""
+    """Its address; with NAT, in the inside network. Default: assigned, from the subnet's .10 on."""
     weight: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Its weight in every virtual server that does not say otherwise. Default: 1."""
 
@@ -197,7 +203,7 @@ class Check(Model):
     virtualhost: Word | None = None
     """HTTP_GET: the Host header. Default: keepalived's own."""
     connect_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """HTTP_GET, TCP_CHECK: port to connect to. Default: the virtual server's port."""
+    """HTTP_GET, TCP_CHECK: port to connect to. Default: the real server's port."""
     connect_timeout: Seconds | None = None
     """HTTP_GET, TCP_CHECK: seconds until an attempt has failed. Default: 3."""
     retry: Annotated[int, Field(ge=0, le=1000)] | None = None
@@ -228,6 +234,8 @@ CheckEntry = Annotated[
 class Member(Model):
     """A real server in one virtual server."""
 
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Its port: another than the virtual server's with NAT only. Default: the virtual server's."""
     weight: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Its weight here. Default: the real server's own, else 1."""
     inhibit_on_failure: bool | None = None
@@ -243,6 +251,8 @@ class Sorry(Model):
 
     server: str
     """Name of a real server that is not in the pool."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Its port: another than the virtual server's with NAT only. Default: the virtual server's."""
     inhibit: bool = False
     """sorry_server_inhibit: weight 0 instead of removal."""
 
@@ -258,15 +268,15 @@ class VirtualServer(Model):
     vip: Vip | None = None
     """The VIP. Default: the topology's VIP, if it has one only."""
     port: Annotated[int, Field(ge=1, le=65535)] = 80
-    """The port, here and on the real servers (DR cannot change it)."""
+    """The port, here and on the real servers (only NAT can change it)."""
     protocol: Protocol = "TCP"
     """The transport protocol."""
     scheduler: Scheduler = "rr"
     """How requests are shared out (lvs_sched)."""
     scheduler_flags: list[SchedulerFlag] = []
     """Flags of the scheduler."""
-    forwarding: Annotated[Literal["DR"], BeforeValidator(_forwarding)] = "DR"
-    """Forwarding method (lvs_method). Only DR is supported."""
+    forwarding: Forwarding = "DR"
+    """Forwarding method (lvs_method), the same for all virtual servers of a topology."""
     delay_loop: Seconds = 6.0
     """Seconds between two checks of a real server."""
     persistence_timeout: Annotated[int, Field(ge=1, le=2_678_400)] | None = None
@@ -319,14 +329,16 @@ ClientEntry = Annotated[
 
 
 class Topology(Model):
-    """A lab: an LVS-DR cluster with keepalived, and the clients that use it."""
+    """A lab: an LVS cluster with keepalived, and the clients that use it."""
 
     name: Name | None = None
     """Name of the lab. Default: the file's name without its ending."""
     debian: Debian = "trixie"
     """Debian release of the nodes, and with it keepalived's version (2.2.7 or 2.3.x)."""
     network: Network = Network()
-    """The network that all nodes share."""
+    """The network that all nodes share; with NAT, all but the real servers."""
+    inside: Inside | None = None
+    """The network behind the directors, with forwarding NAT only. Default: its own defaults."""
     directors: Annotated[
         dict[Name, DirectorEntry],
         Field(min_length=1),

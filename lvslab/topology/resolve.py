@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from lvslab.topology.context import Context
 from lvslab.topology.models import Topology
 from lvslab.topology.problems import TopologyProblems, plural, shown
+from lvslab.topology.resolve_inside import inside_network, inside_subnet, one_way, room
 from lvslab.topology.resolve_pools import virtual_servers
 from lvslab.topology.resolve_vrrp import Vips, claim_vips, vrrp_instances
 from lvslab.topology.spec import (
@@ -37,13 +38,18 @@ def resolve(model: Topology, document: Document, name: str) -> TopologySpec:
     _names(context)
     addresses: dict[str, IPv4Address] = {}
     vips = Vips.of(model)
-    if _room(context, vips):
+    subnet = inside_subnet(context)
+    inside, behind = None, dict[str, IPv4Address]()
+    if _room(context, vips, subnet is not None) and (subnet is None or room(context, subnet)):
         claim_vips(context, vips)
-        _explicit(context, addresses)
+        _explicit(context, addresses, subnet)
         gateway = _gateway(context)
-        _assign(context, addresses)
+        if subnet is not None:
+            inside, behind = inside_network(context, subnet)
+        _assign(context, addresses, subnet)
         instances = vrrp_instances(context, vips, addresses)
         servers = virtual_servers(context, vips, addresses)
+        one_way(context, instances, servers)
     if context.problems:
         raise TopologyProblems(context.problems)
     lab = model.name or name
@@ -52,7 +58,7 @@ def resolve(model: Topology, document: Document, name: str) -> TopologySpec:
         debian=model.debian,
         network=NetworkSpec(model.network.name or lab, context.subnet, gateway),
         directors=tuple(
-            DirectorSpec(n, addresses[n], d.router_id or n, d.raw, d.definitions)
+            DirectorSpec(n, addresses[n], d.router_id or n, d.raw, d.definitions, behind.get(n))
             for n, d in model.directors.items()
         ),
         real_servers=tuple(RealServerSpec(n, addresses[n]) for n in model.real_servers),
@@ -61,6 +67,7 @@ def resolve(model: Topology, document: Document, name: str) -> TopologySpec:
         virtual_servers=servers,
         global_raw=model.global_raw,
         director_sysctls=tuple(sorted(model.director_sysctls.items())),
+        inside=inside,
     )
 
 
@@ -97,10 +104,14 @@ def _names(context: Context) -> None:
             )
 
 
-def _room(context: Context, vips: Vips) -> bool:
+def _room(context: Context, vips: Vips, servers_inside: bool) -> bool:
     model, subnet = context.model, context.subnet
     hosts = max(subnet.num_addresses - 2, 0)
-    counts = [(len(getattr(model, role)), word) for role, word in _WORD.items()]
+    counts = [
+        (len(getattr(model, role)), word)
+        for role, word in _WORD.items()
+        if not (servers_inside and role == "real_servers")
+    ]
     counts.append((len({vip for vip, _, _ in vips.all}), "VIP"))
     needed = sum(count for count, _ in counts) + 1
     if needed <= hosts:
@@ -114,38 +125,34 @@ def _room(context: Context, vips: Vips) -> bool:
     return False
 
 
-def _explicit(context: Context, addresses: dict[str, IPv4Address]) -> None:
+def _explicit(
+    context: Context, addresses: dict[str, IPv4Address], inside: IPv4Network | None
+) -> None:
     gateway = context.model.network.gateway
     if gateway is not None:
         context.claim(gateway, "the gateway", ("network", "gateway"))
     for path, role, name, address in _nodes(context.model):
         if address is not None:
-            context.claim(address, f"{_WORD[role]} '{name}'", (*path, "address"))
+            where = inside if role == "real_servers" else None
+            context.claim(address, f"{_WORD[role]} '{name}'", (*path, "address"), where)
             addresses[name] = address
 
 
 def _gateway(context: Context) -> IPv4Address:
     gateway = context.model.network.gateway
     if gateway is None:
-        gateway = context.subnet.broadcast_address - 1
-        while gateway in context.used:
-            gateway -= 1
+        gateway = context.last_free(context.subnet)
         context.used[gateway] = "the gateway"
     return gateway
 
 
-def _assign(context: Context, addresses: dict[str, IPv4Address]) -> None:
+def _assign(
+    context: Context, addresses: dict[str, IPv4Address], inside: IPv4Network | None
+) -> None:
     """Give the nodes that name no address one each, always the same for the same file."""
-    subnet = context.subnet
-    hosts = subnet.num_addresses - 2
-    following: dict[str, int] = dict(_FIRST) if subnet.prefixlen <= 24 else dict.fromkeys(_FIRST, 1)
-    for _, role, name, address in _nodes(context.model):
-        if address is not None:
-            continue
-        offset = following[role]
-        while (free := subnet.network_address + offset) in context.used:
-            # Past the end it goes on at the start; _room() made sure that one is free.
-            offset = offset % hosts + 1
-        addresses[name] = free
-        context.used[free] = f"{_WORD[role]} '{name}'"
-        following[role] = offset % hosts + 1
+    for role, first in _FIRST.items():
+        network = inside if inside is not None and role == "real_servers" else context.subnet
+        blank = [n for _, of, n, address in _nodes(context.model) if of == role and address is None]
+        for name, address in context.free(blank, network, first):
+            addresses[name] = address
+            context.used[address] = f"{_WORD[role]} '{name}'"

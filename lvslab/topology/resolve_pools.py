@@ -1,4 +1,4 @@
-"""Virtual servers: their pools, checks and quorum, and what DR or UDP rule out."""
+"""Virtual servers: their pools, checks and quorum, and what forwarding or UDP rule out."""
 
 from __future__ import annotations
 
@@ -171,6 +171,7 @@ def _members(
             continue
         weight = member.weight if member.weight is not None else nodes[name].weight
         inhibit = member.inhibit_on_failure
+        _port(context, server, member.port, place)
         check = shared
         if member.check is not None:
             check = _check(context, server, base, member.check, (*place, "check"))
@@ -178,7 +179,7 @@ def _members(
             PoolMember(
                 server=name,
                 address=addresses[name],
-                port=server.port,
+                port=member.port or server.port,
                 weight=1 if weight is None else weight,
                 inhibit_on_failure=server.inhibit_on_failure if inhibit is None else inhibit,
                 check=check,
@@ -231,4 +232,16 @@ def _sorry(
     nodes = context.model.real_servers
     if not context.reference(name, nodes, "real server", place, key=False):
         return None
-    return SorryServer(name, addresses[name], server.port, sorry.inhibit)
+    _port(context, server, sorry.port, (*path, "sorry_server"))
+    return SorryServer(name, addresses[name], sorry.port or server.port, sorry.inhibit)
+
+
+def _port(context: Context, server: VirtualServer, port: int | None, path: Path) -> None:
+    """Note a port that the request does not come to: only NAT rewrites it."""
+    if port not in (None, server.port) and server.forwarding != "NAT":
+        context.bad(
+            (*path, "port"),
+            f"with {server.forwarding} a real server answers on the virtual server's port, "
+            f"{server.port}, not on {port}",
+            "remove it, or 'forwarding: NAT'",
+        )

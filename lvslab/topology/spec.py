@@ -15,7 +15,7 @@ Debian = Literal["bookworm", "trixie"]
 Scheduler = Literal[
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh"
 ]
-Forwarding = Literal["DR"]
+Forwarding = Literal["DR", "NAT", "TUN"]
 Protocol = Literal["TCP", "UDP"]
 CheckKind = Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK"]
 State = Literal["MASTER", "BACKUP"]
@@ -23,11 +23,22 @@ State = Literal["MASTER", "BACKUP"]
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """The one layer-2 segment that all nodes share (LVS-DR needs one)."""
+    """The layer-2 segment that all nodes share; with NAT, directors and clients only."""
 
     name: str
     subnet: IPv4Network
     gateway: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class InsideSpec:
+    """The segment behind the directors, with NAT: real servers are there and nowhere else."""
+
+    subnet: IPv4Network
+    #: The real servers' default gateway. The director that has the VIPs holds it, too.
+    gateway: IPv4Address
+    #: What the engine's own bridge has: nobody's gateway.
+    bridge: IPv4Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +52,13 @@ class DirectorSpec:
     raw: str = ""
     #: Lines put verbatim before its instances: keepalived knows a script only once it is defined.
     definitions: str = ""
+    #: Its address in the inside network, where there is one.
+    inside: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RealServerSpec:
-    """Runs httpd and holds every VIP it serves on lo, silently (arp_ignore/arp_announce)."""
+    """Runs httpd. Holds every VIP it serves silently with DR and TUN, and none with NAT."""
 
     name: str
     address: IPv4Address
@@ -202,6 +215,22 @@ class TopologySpec:
     global_raw: str = ""
     #: Sysctls given to every director when its container is created (net.ipv4.vs.* and such).
     director_sysctls: tuple[tuple[str, str], ...] = ()
+    #: The network behind the directors: there with NAT, and only then.
+    inside: InsideSpec | None = None
+
+    @property
+    def forwarding(self) -> Forwarding:
+        """How every virtual server forwards: a topology has one way only."""
+        return next((vs.forwarding for vs in self.virtual_servers), "DR")
+
+    @property
+    def gateway_instance(self) -> str | None:
+        """The VRRP instance that holds the real servers' gateway; None without one."""
+        if self.inside is None:
+            return None
+        nats = {vs.vip for vs in self.virtual_servers}
+        held = (i.name for i in self.vrrp_instances if any(v.ip in nats for v in i.vips))
+        return next(held, None)
 
     @property
     def vips(self) -> tuple[IPv4Address, ...]:

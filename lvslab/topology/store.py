@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,7 +15,14 @@ _ADAPTER = TypeAdapter(TopologySpec)
 
 def to_json(spec: TopologySpec) -> str:
     """Return the topology as compact JSON; equal topologies give equal text."""
-    return _ADAPTER.dump_json(spec).decode()
+    # What is not there is not written: a topology without it, of an lvslab that did not know of
+    # it, has the same text, and so the same digest.
+    absent: dict[str, Any] = {} if spec.inside is not None else {"inside": True}
+    alone = {
+        n: {name for name in ("inside", "definitions") if not getattr(d, name)}
+        for n, d in enumerate(spec.directors)
+    }
+    return _ADAPTER.dump_json(spec, exclude=absent | {"directors": alone}).decode()
 
 
 def from_json(text: str) -> TopologySpec:

@@ -16,6 +16,7 @@ from lvslab.errors import USAGE, LvslabError
 
 if TYPE_CHECKING:
     from lvslab.prove.capture import Recorded
+    from lvslab.topology.spec import Forwarding
 
 
 class CaptureFolderError(LvslabError):
@@ -24,25 +25,54 @@ class CaptureFolderError(LvslabError):
     exit_code = USAGE
 
 
+CountOption = Annotated[
+    int | None,
+    typer.Option("-n", min=1, max=1000, help="How many requests (default: 3 a real server)."),
+]
+WriteOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-w", "--write", metavar="FOLDER", help="Keep the captures there.", show_default=False
+    ),
+]
+
+
 @verb(panel=LOOK, group="prove", name="dr", json=True, order=60)
 def dr(
-    s: Session,
-    vip: VipOption = None,
-    count: Annotated[
-        int | None,
-        typer.Option("-n", min=1, max=1000, help="How many requests (default: 3 a real server)."),
-    ] = None,
-    write: Annotated[
-        Path | None,
-        typer.Option(
-            "-w", "--write", metavar="FOLDER", help="Keep the captures there.", show_default=False
-        ),
-    ] = None,
+    s: Session, vip: VipOption = None, count: CountOption = None, write: WriteOption = None
 ) -> int:
     """Prove direct routing, hop by hop, from captures on all nodes at once.
 
     Ends with 1 when it is broken, and says where.
     """
+    return _prove(s, "DR", vip, count, write)
+
+
+@verb(panel=LOOK, group="prove", name="nat", json=True, order=61)
+def nat(
+    s: Session, vip: VipOption = None, count: CountOption = None, write: WriteOption = None
+) -> int:
+    """Prove NAT, hop by hop, there and back through the director.
+
+    Ends with 1 when it is broken, and says where.
+    """
+    return _prove(s, "NAT", vip, count, write)
+
+
+@verb(panel=LOOK, group="prove", name="tun", json=True, order=62)
+def tun(
+    s: Session, vip: VipOption = None, count: CountOption = None, write: WriteOption = None
+) -> int:
+    """Prove a tunnel (IPIP), hop by hop, and the answers past the director.
+
+    Ends with 1 when it is broken, and says where.
+    """
+    return _prove(s, "TUN", vip, count, write)
+
+
+def _prove(
+    s: Session, forwarding: Forwarding, vip: str | None, count: int | None, write: Path | None
+) -> int:
     from lvslab.lab.answers import virtual_server
     from lvslab.lab.conditions import path_of
     from lvslab.prove.capture import record
@@ -53,12 +83,13 @@ def dr(
         vs = virtual_server(lab.spec, vip)
         wanted = count or max(4, 3 * len(vs.members))
         with s.progress.step(f"{wanted} requests to {vs.key}, captured on every node"):
-            recorded = record(lab, vs, path_of(vs), wanted)
+            recorded = record(lab, vs, path_of(vs), wanted, forwarding=forwarding)
     if write is not None:
         _keep(write, recorded)
     proof = judge(recorded.setting, read(recorded.pcaps))
     s.out.data(report.to_dict(proof))
-    s.out.line(report.arp_line(proof))
+    for line in report.arp_lines(proof):
+        s.out.line(line)
     for one in proof.servers:
         s.out.text()
         s.out.line(report.title(one))
@@ -68,6 +99,8 @@ def dr(
     s.out.line(report.headline(proof))
     for broken in proof.breaks:
         s.out.line(f"  {report.line(broken)}")
+    if not proof.proved and vs.forwarding != forwarding:
+        s.out.line(f"the topology says {vs.forwarding}: lvslab prove {vs.forwarding.lower()}")
     s.out.next("lvslab curl -n 10" if proof.proved else "lvslab status")
     return 0 if proof.proved else 1
 

@@ -98,12 +98,21 @@ def _directors(s: Session, found: LabStatus) -> None:
     s.out.table(("DIRECTOR", "ADDRESS", "LINK", "SERVICE", "FAULTS", "VRRP", "HOLDS", "IPVS"), rows)
 
 
+#: What a real server must have for each forwarding method.
+_HAS = {"DR": "VIP ON LO", "TUN": "VIP ON TUNL0", "NAT": "GATEWAY"}
+
+
+def _gateway(known: Mapping[str, Any]) -> str:
+    """Return whom a real server takes for its gateway; it knows nobody before it has answered."""
+    return f"{known['address']} is {known['node'] or known['mac'] or '?'}"
+
+
 def _real_servers(s: Session, found: LabStatus) -> None:
     rows = (
         (
             *_common(r),
             "ok" if r.http.get("ok") else r.http.get("detail") or "no answer",
-            r.lo_vips,
+            _gateway(r.gateway) if r.gateway else r.vips,
             [f"{key.rpartition('.')[2]}={value}" for key, value in r.sysctls.items()],
             [entry.split(" ")[0] for entry in r.listed_in],
         )
@@ -117,7 +126,7 @@ def _real_servers(s: Session, found: LabStatus) -> None:
             "SERVICE",
             "FAULTS",
             "HTTP",
-            "VIP ON LO",
+            _HAS[found.forwarding],
             "SYSCTLS",
             "LISTED BY",
         ),

@@ -90,7 +90,13 @@ def test_shipped_topologies_and_files_complete(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lvs-mine.yaml").write_text("")
-    assert complete(runner, app, "lvslab plan lvs-") == ["lvs-dr", "lvs-dr-fast", "lvs-mine.yaml"]
+    assert complete(runner, app, "lvslab plan lvs-") == [
+        "lvs-dr",
+        "lvs-dr-fast",
+        "lvs-mine.yaml",
+        "lvs-nat",
+        "lvs-tun",
+    ]
 
 
 def test_completion_without_any_record_is_empty(runner: CliRunner, app: typer.Typer) -> None:

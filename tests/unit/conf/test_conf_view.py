@@ -70,10 +70,12 @@ def test_values_say_where_they_are():
 def test_what_a_topology_renders_reads_as_the_topology():
     for path in builtins().values():
         spec = load_topology(path)
+        # With NAT, the real servers' gateway is held with the VIPs.
+        behind = [str(spec.inside.gateway)] if spec.inside else []
         for director in spec.directors:
             seen = view(keepalived_conf(spec, director))
             own = [
-                (i.name, i.vrid, m.priority, i.advert_int, [str(v.ip) for v in i.vips])
+                (i.name, i.vrid, m.priority, i.advert_int, [*(str(v.ip) for v in i.vips), *behind])
                 for i in spec.vrrp_instances
                 for m in i.members
                 if m.director == director.name
@@ -83,10 +85,10 @@ def test_what_a_topology_renders_reads_as_the_topology():
                 for i in seen.instances
             ]
             assert [
-                (str(v.vip), v.port, v.scheduler, [str(m.address) for m in v.members])
+                (str(v.vip), v.port, v.scheduler, v.forwarding, [str(m.address) for m in v.members])
                 for v in spec.virtual_servers
             ] == [
-                (v.target, v.port, v.scheduler, [r.address for r in v.real_servers])
+                (v.target, v.port, v.scheduler, v.method, [r.address for r in v.real_servers])
                 for v in seen.virtual_servers
             ]
 

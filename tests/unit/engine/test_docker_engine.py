@@ -4,7 +4,7 @@ from docker.errors import DockerException
 
 from lvslab.engine import doctor, images
 from lvslab.engine.docker_engine import DockerEngine, Endpoint, classify, find_endpoint
-from lvslab.engine.ipvs_check import judge
+from lvslab.engine.ipvs_check import judge, judge_tunnels
 from lvslab.errors import EngineError
 from lvslab.progress import Silent
 
@@ -71,6 +71,25 @@ exit 0
 
 def test_ipvs_proven():
     assert judge(LISTED).ok
+
+
+def test_a_tunnel_that_can_be_made_and_one_that_cannot():
+    assert judge_tunnels("exit 0\n").ok
+    unknown = 'Error: Unknown device type.\nCannot find device "tunl0"\nexit 1\n'
+    result = judge_tunnels(unknown)
+    assert (result.ok, "Unknown device type" in result.detail) == (False, True)
+    assert "modprobe ipip" in (result.fix or "")
+    assert not judge_tunnels("").ok
+
+
+def test_the_embedded_engines_kernel_loads_what_every_forwarding_method_needs():
+    from lvslab.engine.embedded.disk import material
+    from lvslab.engine.embedded.guestroot import FILES
+
+    modules = (FILES / "modules").read_text().split()
+    assert {"ip_vs", "ipip"} <= set(modules)
+    # A disk that was built without it is another, and so is every state that was saved on it.
+    assert "modules" in material("trixie")["guest"]
 
 
 def test_ipvs_claimed_but_not_listed():

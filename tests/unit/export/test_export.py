@@ -18,7 +18,8 @@ from lvslab.resources import data_dir
 from lvslab.topology import load, loads
 from lvslab.topology.spec import TopologySpec
 
-SHIPPED = sorted(data_dir("topologies").glob("*.yaml"))
+ALL = sorted(data_dir("topologies").glob("*.yaml"))
+SHIPPED = [path for path in ALL if load(path).forwarding == "DR"]
 DOCKERFILE = 'FROM debian\nRUN echo "$HOME"\n'
 RICH = """\
 network: {subnet: 10.9.0.0/24}
@@ -43,6 +44,13 @@ virtual_servers:
 @cache
 def rich() -> TopologySpec:
     return loads(RICH)
+
+
+@pytest.mark.parametrize("path", [p for p in ALL if p not in SHIPPED], ids=lambda p: p.stem)
+def test_what_is_not_exported_yet_is_refused_and_not_half_exported(path: Path):
+    with pytest.raises(ExportError, match=r"only DR can be exported") as caught:
+        export(load(path), dockerfile=DOCKERFILE)
+    assert "docs/forwarding.md" in str(caught.value)
 
 
 def files_of(spec: TopologySpec, **more: Any) -> dict[str, ExportedFile]:

@@ -196,6 +196,31 @@ def test_a_target_or_parameter_without_sense_is_refused(
     assert caught.value.fix
 
 
+@pytest.mark.parametrize(
+    ("topology", "name", "what"),
+    [
+        ("lvs-nat", "rs-without-vip", "with NAT it has no VIP"),
+        ("lvs-nat", "lo-mask", "with NAT it has no VIP"),
+        ("lvs-nat", "arp-flux", "with NAT it has no VIP"),
+        ("lvs-nat", "vip-steal", "with NAT it has no VIP"),
+        ("lvs-tun", "lo-mask", "its VIP is on tunl0"),
+    ],
+)
+def test_what_a_real_server_does_not_have_cannot_be_broken(
+    topology: str, name: str, what: str
+) -> None:
+    with pytest.raises(FaultError, match=what):
+        registry.choose(load(builtins()[topology]), "rs1", name)
+
+
+@pytest.mark.parametrize(("topology", "dev"), [("lvs-dr", "lo"), ("lvs-tun", "tunl0")])
+def test_the_vip_is_taken_from_where_it_is_and_put_back_there(topology: str, dev: str) -> None:
+    fault, target = registry.choose(load(builtins()[topology]), "rs1", "rs-without-vip")
+    (taken,), (back,) = fault.inject_ops(target), fault.heal_ops(target)
+    assert (taken["dev"], taken["present"]) == (dev, False)
+    assert (back["dev"], back["present"]) == (dev, True)
+
+
 def test_no_password_drifts_where_there_is_none() -> None:
     with pytest.raises(FaultError, match="no authentication"):
         registry.choose(load(builtins()["lvs-dr-fast"]), "lvs1", "config-drift", {"what": "auth"})

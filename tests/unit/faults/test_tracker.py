@@ -117,6 +117,7 @@ def test_held_knows_who_has_a_vip_alone() -> None:
 
     assert held.alone("lvs1", ["10.0.0.1"])
     told("rs1", "addr.add", "lo")
+    told("rs2", "addr.add", "tunl0")
     assert held.alone("lvs1", ["10.0.0.1"])
     told("lvs2", "addr.add")
     assert not held.alone("lvs1", ["10.0.0.1"])

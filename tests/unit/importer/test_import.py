@@ -17,7 +17,8 @@ from lvslab.resources import data_dir
 from lvslab.topology import load, loads
 from lvslab.topology.spec import TopologySpec
 
-SHIPPED = sorted(data_dir("topologies").glob("*.yaml"))
+#: NAT's second network is in no keepalived.conf.
+SHIPPED = [p for p in sorted(data_dir("topologies").glob("*.yaml")) if p.stem != "lvs-nat"]
 RICH = """\
 network: {subnet: 10.9.0.0/24}
 directors: {lvs1: 10.9.0.1, lvs2: 10.9.0.2, lvs3: 10.9.0.3}
@@ -145,6 +146,37 @@ def test_what_lvslab_wrote_comes_back_as_it_was(text: str):
     assert {e.fate for e in made.entries} == {Fate.KEPT}
 
 
+def test_nat_is_left_out_with_what_to_do_instead():
+    spec = load(data_dir("topologies") / "lvs-nat.yaml")
+    conf = keepalived_conf(spec, spec.directors[0], watched=False)
+    made = import_confs([Source("lvs1", load_text(conf))], name="lab")
+    (told,) = [e for e in made.entries if e.text.startswith("virtual_server ")]
+    assert told.fate is Fate.UNSUPPORTED
+    assert "from lvs-nat.yaml" in told.note
+    assert any(text.startswith("rs1, rs2") for text in made.added)
+
+
+def test_beside_a_tunnel_direct_routing_is_left_out_and_said():
+    spec = load(data_dir("topologies") / "lvs-tun.yaml")
+    conf = keepalived_conf(spec, spec.directors[0], watched=False)
+    head, _, server = conf.rpartition("\nvirtual_server ")
+    other = server.replace(" 80 {", " 81 {").replace("lb_kind TUN", "lb_kind DR")
+    made = import_confs(
+        [
+            Source(
+                "lvs1", load_text(f"{head}\nvirtual_server {server}\nvirtual_server {other}", "x")
+            )
+        ],
+        name="both",
+    )
+    assert made.spec.forwarding == "TUN"
+    assert [vs.port for vs in made.spec.virtual_servers] == [80]
+    assert fates(made, "lvs1")["virtual_server 172.24.1.100 81"] == (
+        "unsupported",
+        "the lab has this service already, or forwards in another way, that of the first",
+    )
+
+
 def test_the_file_that_is_written_means_the_same(tmp_path: Path):
     made = real()
     file = tmp_path / "real.yaml"
@@ -189,7 +221,8 @@ def test_every_line_is_told_what_became_of_it():
     assert found["SSL_GET"] == ("stubbed", "HTTP_GET in the lab: the same request without TLS")
     assert found["virtual_server 10.1.1.10 8080"] == (
         "unsupported",
-        "the lab has DR only, not NAT",
+        "the network behind the directors of NAT is in no keepalived.conf: write a topology by "
+        "hand, from lvs-nat.yaml",
     )
     # Lines of a block that is not there are told with it.
     assert "ops@example.com" not in found

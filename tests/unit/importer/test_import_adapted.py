@@ -144,7 +144,7 @@ def test_a_group_is_a_virtual_server_of_each_of_its_addresses():
 
 
 def test_without_a_virtual_server_that_the_lab_can_have_two_stand_in():
-    made = lab(instance() + server("", head="lb_kind TUN"))
+    made = lab(instance() + server("", head="lb_kind NAT"))
     assert [s.name for s in made.spec.real_servers] == ["rs1", "rs2"]
     assert [vs.key for vs in made.spec.virtual_servers] == ["10.0.0.100:80"]
     assert any(text.startswith("rs1, rs2") for text in made.added)

@@ -3,7 +3,14 @@ from dataclasses import replace
 import pytest
 
 from lvslab import topology
-from lvslab.lab.conditions import unmet_answers, unmet_holders, unmet_services, unmet_tables
+from lvslab.lab.conditions import (
+    unmet_answers,
+    unmet_gateway,
+    unmet_holders,
+    unmet_services,
+    unmet_tables,
+    unmet_tunnels,
+)
 from lvslab.lab.status import Seen, judge
 
 VIP = "172.20.1.100"
@@ -190,3 +197,120 @@ def test_plain_data(spec):
     shown = judge("t", spec, lab()).as_dict()
     assert shown["directors"][0]["holds"] == (VIP,)
     assert shown["healthy"] is True
+
+
+GATEWAY, NAT_VIP, TUN_VIP = "10.23.0.254", "172.23.1.100", "172.24.1.100"
+
+
+@pytest.fixture(scope="module")
+def nat():
+    return topology.load(topology.builtins()["lvs-nat"])
+
+
+@pytest.fixture(scope="module")
+def tun():
+    return topology.load(topology.builtins()["lvs-tun"])
+
+
+def router(*holds, forward="1"):
+    return director(holds) | {"sysctls": {"net.ipv4.ip_forward": forward}}
+
+
+def test_with_nat_the_gateway_is_where_the_vip_is(nat):
+    assert unmet_gateway(nat, {"lvs1": router(NAT_VIP, GATEWAY), "lvs2": router()}) == []
+    assert unmet_gateway(nat, {"lvs1": router(), "lvs2": router(NAT_VIP, GATEWAY)}) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "who"),
+    [
+        ((NAT_VIP,), (), "no director, the VIP 172.23.1.100 by lvs1"),
+        ((NAT_VIP,), (GATEWAY,), "lvs2, the VIP 172.23.1.100 by lvs1"),
+        ((NAT_VIP, GATEWAY), (GATEWAY,), "lvs1 and lvs2, the VIP 172.23.1.100 by lvs1"),
+        ((), (GATEWAY,), "lvs2, the VIP 172.23.1.100 by none"),
+    ],
+)
+def test_a_gateway_that_parted_from_the_vip(nat, first, second, who):
+    (unmet,) = unmet_gateway(nat, {"lvs1": router(*first), "lvs2": router(*second)})
+    assert unmet.what == f"the real servers' gateway {GATEWAY} is held by {who}"
+
+
+def test_a_director_that_does_not_route_would_lose_the_answers_of_nat(nat, spec):
+    says = {"lvs1": router(NAT_VIP, GATEWAY), "lvs2": router(forward="0")}
+    assert [(u.node, u.what) for u in unmet_gateway(nat, says)] == [
+        ("lvs2", "its net.ipv4.ip_forward is 0: no answer gets through it")
+    ]
+    assert unmet_gateway(spec, {"lvs1": router(VIP, forward="0")}) == []
+
+
+def tunnelled(vip=TUN_VIP, device="tunl0", up=True):
+    link = {"up": True, "running": True, "mac": "02:00:00:00:00:02"}
+    return real_server(
+        lo_vips=[],
+        addresses=[{"interface": device, "address": f"{vip}/32"}],
+        links={"eth0": link, "tunl0": {"up": up, "running": up, "mac": "00:00:00:00"}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "what"),
+    [
+        (real_server(), "has no tunl0: the engine's kernel lacks ipip"),
+        (tunnelled(up=False), "tunl0 is down"),
+        (tunnelled(device="lo"), f"does not have the VIP {TUN_VIP} on tunl0"),
+        (tunnelled(vip="172.24.1.99"), f"does not have the VIP {TUN_VIP} on tunl0"),
+    ],
+)
+def test_a_real_server_that_cannot_take_requests_out_of_the_tunnel(tun, spec, status, what):
+    says = {"rs1": status, "rs2": tunnelled()}
+    assert [(u.node, u.what) for u in unmet_tunnels(tun, says)] == [("rs1", what)]
+    assert unmet_tunnels(spec, says) == []
+
+
+def inside(spec, holder, gateway_mac):
+    """What the nodes of a healthy lab say; real servers know their gateway by ``gateway_mac``."""
+    rows = [
+        {"address": str(m.address), "port": m.port, "forward": "x", "weight": 1, "active": 0}
+        for m in spec.virtual_servers[0].members
+    ]
+    vip = str(spec.vips[0])
+    full = [{"vip": vip, "port": 80, "protocol": "TCP", "scheduler": "rr", "servers": rows}]
+    two = {n: {"up": True, "running": True, "mac": f"02:00:00:00:0{n[-1]}:01"} for n in
+           ("eth0", "eth1")}  # fmt: skip
+    lone = {"eth0": {"up": True, "running": True, "mac": "02:00:00:00:00:07"}}
+    server = real_server(lo_vips=[], links=lone)
+    server["neigh"] = {GATEWAY: {"mac": gateway_mac, "state": "REACHABLE"}}
+    return {
+        "lvs1": Seen("running", router(*holder) | {"ipvs": full, "links": two}),
+        "lvs2": Seen("running", router() | {"ipvs": full, "links": {}}),
+        "rs1": Seen("running", server),
+        "rs2": Seen("running", server),
+        "client": Seen("running", {"links": {}}),
+    }
+
+
+def test_a_healthy_lab_of_nat(nat):
+    status = judge("t", nat, inside(nat, (NAT_VIP, GATEWAY), "02:00:00:00:01:01"))
+    assert (status.forwarding, status.healthy, status.reasons) == ("NAT", True, ())
+    rs1 = status.real_servers[0]
+    assert (rs1.vips, rs1.sysctls) == ((), {})
+    assert (rs1.gateway["address"], rs1.gateway["node"]) == (GATEWAY, "lvs1")
+
+
+def test_a_lab_of_nat_without_its_gateway_is_not_healthy(nat):
+    status = judge("t", nat, inside(nat, (NAT_VIP,), None))
+    assert status.reasons == (
+        f"lvs1: the real servers' gateway {GATEWAY} is held by no director, the VIP {NAT_VIP} by "
+        "lvs1",
+    )
+    assert status.real_servers[0].gateway["node"] is None
+
+
+def test_a_lab_of_tunnels(tun):
+    seen = inside(tun, (TUN_VIP,), None) | {
+        "rs1": Seen("running", tunnelled()),
+        "rs2": Seen("running", tunnelled(up=False)),
+    }
+    status = judge("t", tun, seen)
+    assert status.real_servers[0].vips == (TUN_VIP,)
+    assert status.reasons == ("rs2: tunl0 is down",)

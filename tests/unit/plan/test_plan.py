@@ -95,6 +95,72 @@ def test_a_real_server_holds_its_vips_on_lo_and_says_who_it_is():
     assert "\nListen 0.0.0.0:80\n" in file(made, "rs1", node["services"][0]["argv"][-1])
 
 
+def shipped(name: str) -> TopologySpec:
+    return topology.load(topology.builtins()[name])
+
+
+def test_with_nat_the_directors_are_in_both_networks_and_the_real_servers_behind_them():
+    made = plan(shipped("lvs-nat"), "mine")
+    outside, inside = made.networks
+    assert (outside.name, inside.name) == ("lvslab-mine-lvs_nat", "lvslab-mine-lvs_nat-inside")
+    where = {n.name: [(i.network, str(i.address)) for i in n.interfaces] for n in made.nodes}
+    assert where == {
+        "lvs1": [(outside.name, "172.23.1.1"), (inside.name, "10.23.0.1")],
+        "lvs2": [(outside.name, "172.23.1.2"), (inside.name, "10.23.0.2")],
+        "rs1": [(inside.name, "10.23.0.10")],
+        "rs2": [(inside.name, "10.23.0.11")],
+        "client": [(outside.name, "172.23.1.200")],
+    }
+    # The engine gives the containers this gateway, and its own bridge another address.
+    assert {name: str(a) for name, a in inside.reserved} == {"DefaultGatewayIPv4": "10.23.0.254"}
+    assert str(inside.gateway) == "10.23.0.253"
+    # One network carries the topology.
+    assert [labels.SOURCE in dict(n.labels) for n in made.networks] == [True, False]
+
+
+def test_with_nat_directors_route_and_real_servers_know_no_vip():
+    made = plan(shipped("lvs-nat"))
+    assert dict(made.node("lvs2").sysctls) == {"net.ipv4.ip_forward": "1"}
+    assert made.node("rs1").sysctls == ()
+    assert described(made, "lvs1")["vips"] == ["172.23.1.100", "10.23.0.254"]
+    server = described(made, "rs2")
+    assert (server["vips"], server["lo_vips"]) == (["10.23.0.254"], [])
+    assert server["services"][0]["ready"] == {"listen": [8080]}
+    assert described(made, "client")["vips"] == ["172.23.1.100"]
+
+
+def test_the_topologys_own_word_on_forwarding_counts():
+    spec = replace(shipped("lvs-nat"), director_sysctls=(("net.ipv4.ip_forward", "0"),))
+    assert plan(spec).node("lvs1").sysctls == (("net.ipv4.ip_forward", "0"),)
+
+
+def test_with_tun_a_real_server_makes_its_end_of_the_tunnel_first():
+    made = plan(shipped("lvs-tun"))
+    assert len(made.networks) == 1
+    rs1 = made.node("rs1")
+    assert dict(rs1.sysctls) == {
+        "net.ipv4.conf.all.arp_ignore": "1",
+        "net.ipv4.conf.all.arp_announce": "2",
+        "net.ipv4.conf.all.rp_filter": "2",
+    }
+    direct = plan(specs.article()).node("rs1").command
+    assert rs1.command == ("/bin/sh", "/etc/lvslab/tunnel.sh", *direct)
+    script = file(made, "rs1", "/etc/lvslab/tunnel.sh")
+    assert "ip address replace 172.24.1.100/32 dev tunl0\n" in script
+    assert script.endswith('\nexec "$@"\n')
+    assert described(made, "rs1")["lo_vips"] == []
+    assert made.node("lvs1").command == made.node("client").command == direct
+
+
+def test_what_came_later_is_in_no_plan_that_does_not_need_it():
+    """Labs that were saved before NAT was there are still found by their digest."""
+    stored = topology.to_json(shipped("lvs-dr"))
+    assert "inside" not in stored
+    assert topology.digest(shipped("lvs-dr")) == (
+        "1b50a5a9beeb1a7f8c8cf894862f9354abf981405a9da3a7f6878df5e1b8fcc1"
+    )
+
+
 def test_httpd_listens_where_pools_and_checks_and_sorry_want_it():
     made = plan(specs.rich())
     listens = {

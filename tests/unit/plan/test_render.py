@@ -15,18 +15,19 @@ from pathlib import Path
 import pytest
 
 from lvslab.plan import render
-from lvslab.topology import builtins, load
+from lvslab.topology import builtins, load, loads
 from lvslab.topology.spec import GarpSpec, TopologySpec
 from tests.unit.plan import specs
 
 GOLDEN = Path(__file__).parent / "golden"
-SHIPPED = {name: load(builtins()[name]) for name in ("lvs-dr", "lvs-dr-fast", "active-active")}
+SHIPPED = {name: load(path) for name, path in builtins().items()}
 SPECS = SHIPPED | {"rich": specs.rich()}
 CASES = [(name, n) for name in SPECS for n in (0, 1)]
 
-#: eth0 must exist: -t looks for the interfaces that are named. The peer's name matters to no one.
+#: eth0 and eth1 must exist: -t looks for the interfaces that are named, not for their peers.
 IN_NETNS = """
 ip link set lo up && ip link add eth0 type veth peer name peer0 &&
+ip link add eth1 type veth peer name peer1 && ip link set eth1 up && ip link set peer1 up &&
 ip link set eth0 up && ip link set peer0 up && ip addr add 172.20.1.1/16 dev eth0 || exit 77
 keepalived -t -f "$1"
 """
@@ -99,7 +100,7 @@ def test_nothing_that_is_known_to_hurt():
         assert "vrrp_strict" not in text
         assert "persistence_timeout 0" not in text
         for kind in re.findall(r"lb_kind (\S+)", text):
-            assert kind == "DR"
+            assert kind == spec.forwarding
         assert len(re.findall(r"^virtual_server", text, re.M)) == len(
             re.findall(r"^    protocol (?:TCP|UDP)$", text, re.M)
         )
@@ -114,6 +115,42 @@ def test_a_director_renders_only_its_instances_and_all_virtual_servers():
     assert "vrrp_instance VI_1" in text
     assert "VI_2" not in text
     assert text.count("\nvirtual_server ") == 2
+
+
+def test_the_gateway_is_in_the_instance_that_has_the_vip_and_in_no_other():
+    text = (
+        "directors: [a, b]\nreal_servers: [r]\nvrrp_instances:\n  first: {vips: 172.20.1.99}\n"
+        "  second: {vips: 172.20.1.100}\n"
+        "virtual_servers: [{vip: 172.20.1.100, forwarding: NAT}]\n"
+    )
+    spec = loads(text)
+    _, first, second = render.keepalived_conf(spec, spec.directors[1]).split("\nvrrp_instance ")
+    held = "        10.20.0.254/32 dev eth1\n"
+    tracked = "    track_interface {\n        eth1\n    }\n"
+    assert [held in part and tracked in part for part in (first, second)] == [False, True]
+    assert "eth1" not in first
+
+
+def test_the_tunnel_is_made_before_anything_runs_in_a_shell_that_then_is_it(tmp_path):
+    spec = SHIPPED["lvs-tun"]
+    (tmp_path / "ip").write_text('#!/bin/sh\necho "ip $*" >&2\nexit 2\n')
+    (tmp_path / "ip").chmod(0o755)
+    script = tmp_path / "tunnel.sh"
+    script.write_text(render.tunnel_script(spec.real_servers[0], spec.vips))
+    done = subprocess.run(
+        ["/bin/sh", str(script), "/bin/echo", "two words", "$HOME"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    # Whatever fails there, the node runs, to be looked at.
+    assert (done.returncode, done.stdout) == (0, "two words $HOME\n")
+    assert done.stderr.splitlines() == [
+        "ip link set tunl0 up",
+        "ip address replace 172.24.1.100/32 dev tunl0",
+    ]
 
 
 def test_the_longest_garp_interval_counts_for_the_interface():

@@ -10,7 +10,7 @@ from .cases import load
 
 def lines(case: str) -> list[str]:
     proof = judge(*load(case))
-    said = [report.arp_line(proof)]
+    said = list(report.arp_lines(proof))
     for server in proof.servers:
         said.append(report.title(server))
         said += [" | ".join(map(str, row)) for row in report.rows(server)]

@@ -43,10 +43,11 @@ def test_power_off_takes_the_addresses_with_it() -> None:
     assert who([*INITIAL, other]) == [(0, 20, ("lvs1",))]
 
 
-def test_the_vip_on_lo_and_other_addresses_do_not_count() -> None:
+def test_the_vip_on_lo_or_a_tunnel_and_other_addresses_do_not_count() -> None:
     events = [
         *INITIAL,
         event(3.0, "rs1", "addr.add", interface="lo", address=VIP, vip=True),
+        event(3.0, "rs2", "addr.add", interface="tunl0", address=VIP, vip=True),
         event(3.0, "lvs2", "addr.add", interface="eth0", address="172.20.1.2", vip=False),
     ]
     assert who(events) == [(0, 20, ("lvs1",))]

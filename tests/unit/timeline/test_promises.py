@@ -21,6 +21,16 @@ def test_those_of_the_article():
     assert found["lvs1's link is back: its table is still empty"] == (2.391, 8.391)
 
 
+def test_with_nat_a_link_that_comes_back_finds_its_table_full():
+    found, direct = figures("lvs-nat"), figures("lvs-dr")
+    assert found.pop("lvs1's link is back: its table stayed full") == (0.0, 0.0)
+    del direct["lvs1's link is back: its table is still empty"]
+    lost = "lvs1 loses the inside network and says goodbye: lvs2 takes over"
+    assert found.pop(lost) == (0.805, 0.805)
+    assert found == direct
+    assert figures("lvs-tun") == figures("lvs-dr")
+
+
 def test_every_instance_and_every_virtual_server_is_there():
     path = builtin("active-active")
     assert path is not None
@@ -28,7 +38,7 @@ def test_every_instance_and_every_virtual_server_is_there():
     assert of == {"VI_1", "VI_2", "172.22.1.101:80", "172.22.1.102:80"}
 
 
-@pytest.mark.parametrize("name", ["lvs-dr", "lvs-dr-fast", "active-active"])
+@pytest.mark.parametrize("name", ["lvs-dr", "lvs-dr-fast", "active-active", "lvs-nat"])
 def test_each_has_its_arithmetic_and_its_why(name: str):
     path = builtin(name)
     assert path is not None

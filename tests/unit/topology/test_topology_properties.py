@@ -97,3 +97,31 @@ def test_assigned_addresses_are_distinct_and_usable(
     hosts = (spec.network.subnet.network_address, spec.network.subnet.broadcast_address)
     assert all(hosts[0] < address < hosts[1] for address in used)
     assert loads(text) == spec
+
+
+@given(st.integers(1, 6), st.integers(1, 8), st.integers(24, 30), st.integers(0), st.integers(0))
+def test_inside_addresses_are_distinct_and_usable(
+    directors: int, servers: int, prefix: int, gateway: int, own: int
+):
+    hosts = 2 ** (32 - prefix) - 2
+    gateway, own = 1 + gateway % hosts, 1 + own % hosts
+    text = "directors:\n" + "".join(f"  d{i}:\n" for i in range(1, directors))
+    text += f"  d0: {{inside: 10.8.0.{own}}}\n"
+    text += f"real_servers: [{', '.join(f'r{i}' for i in range(servers))}]\n"
+    text += f"vip: 172.20.1.100\ninside: {{subnet: 10.8.0.0/{prefix}, gateway: 10.8.0.{gateway}}}\n"
+    text += "virtual_servers: [{forwarding: NAT}]\n"
+    if directors + servers + 2 > hosts:
+        with pytest.raises(TopologyError, match="is too small"):
+            loads(text)
+        return
+    if own == gateway:
+        with pytest.raises(TopologyError, match="is taken"):
+            loads(text)
+        return
+    spec = loads(text)
+    assert spec.inside is not None
+    used = [spec.inside.gateway, spec.inside.bridge, *(d.inside for d in spec.directors)]
+    used += [server.address for server in spec.real_servers]
+    assert len(set(used)) == len(used) == directors + servers + 2
+    assert all(address in list(spec.inside.subnet.hosts()) for address in used)
+    assert from_json(to_json(spec)) == spec

@@ -271,3 +271,55 @@ def test_the_name_comes_from_the_file(tmp_path: Path):
     path.write_text(SMALLEST)
     assert load(path).name == "my-lab-2"
     assert load(path, name="given").name == "given"
+
+
+NAT = NODES + "vip: 172.20.1.100\nvirtual_servers: [{forwarding: NAT}]\n"
+
+
+def test_nat_alone_makes_a_network_behind_the_directors():
+    spec = loads(NAT)
+    assert spec.inside is not None
+    assert spec.forwarding == "NAT"
+    assert spec.inside.subnet == IPv4Network("10.20.0.0/24")
+    assert (str(spec.inside.gateway), str(spec.inside.bridge)) == ("10.20.0.254", "10.20.0.253")
+    assert [str(d.inside) for d in spec.directors] == ["10.20.0.1", "10.20.0.2"]
+    assert addresses(spec) == {
+        "lvs1": "172.20.0.1",
+        "lvs2": "172.20.0.2",
+        "rs1": "10.20.0.10",
+        "rs2": "10.20.0.11",
+        "client": "172.20.0.200",
+    }
+    assert spec.gateway_instance == "VI_1"
+    assert from_json(to_json(spec)) == spec
+
+
+def test_inside_addresses_skip_what_is_taken_and_use_the_smallest_network_to_the_last():
+    spec = loads(
+        NAT + "inside: {subnet: 10.9.0.0/29, gateway: 10.9.0.1}\n"
+        "network: {subnet: 172.20.1.96/29}\n"
+    )
+    assert spec.inside is not None
+    assert str(spec.inside.bridge) == "10.9.0.6"
+    assert [str(d.inside) for d in spec.directors] == ["10.9.0.2", "10.9.0.3"]
+    assert [str(r.address) for r in spec.real_servers] == ["10.9.0.4", "10.9.0.5"]
+
+
+def test_nat_alone_may_change_the_port():
+    (vs,) = loads(
+        "directors: [a, b]\nreal_servers: [rs1, rs2, sorry]\nvip: 172.20.1.100\n"
+        "virtual_servers: [{port: 80, forwarding: NAT, real_servers: {rs1: {port: 8080}, rs2: },"
+        " sorry_server: {server: sorry, port: 81}}]\n"
+    ).virtual_servers
+    assert [(m.server, m.port) for m in vs.members] == [("rs1", 8080), ("rs2", 80)]
+    assert vs.sorry_server is not None
+    assert vs.sorry_server.port == 81
+    # The virtual server's own, written out, is no other.
+    loads(SMALLEST + "virtual_servers: [{port: 80, real_servers: {rs1: {port: 80}}}]\n")
+
+
+@pytest.mark.parametrize("method", ["DR", "TUN"])
+def test_nothing_is_inside_without_nat(method: str):
+    spec = loads(SMALLEST + f"virtual_servers: [{{forwarding: {method}}}]\n")
+    assert (spec.forwarding, spec.inside, spec.gateway_instance) == (method, None, None)
+    assert {d.inside for d in spec.directors} == {None}
