@@ -113,7 +113,8 @@ def with_promise_back(spec: TopologySpec, run: Run, down_for: float) -> Run:
     found = [
         bounds.second_outage_after_link_return(spec, i, run.node, down_for=down_for)
         for i in spec.vrrp_instances
-        if any(m.director == run.node for m in i.members)
+        # Of one that is alone the outage goes on until it is back: there is no second one.
+        if any(m.director == run.node for m in i.members) and len(i.members) > 1
     ]
     return replace(run, promise_back=_promise(found))
 
