@@ -19,19 +19,14 @@ if TYPE_CHECKING:
     from lvslab.lint.asked import Question
 
 
-def can_ask(client: docker.DockerClient) -> bool:
-    """Whether an engine has an image with keepalived. Raises EngineError."""
-    with _answering():
-        return node_image(client) is not None
+def ask(client: docker.DockerClient, questions: Sequence[Question]) -> list[str] | None:
+    """Return what was printed to each question; None where the engine has no keepalived.
 
-
-def ask(client: docker.DockerClient, questions: Sequence[Question]) -> list[str]:
-    """Return what was printed to each question. Raises EngineError."""
+    Raises EngineError.
+    """
     with _answering():
         image = node_image(client)
-        if image is None:
-            raise EngineError("the engine has no node image", fix="lvslab up builds it")
-        return [_one(client, image, question) for question in questions]
+        return None if image is None else [_one(client, image, q) for q in questions]
 
 
 def _one(client: docker.DockerClient, image: str, question: Question) -> str:

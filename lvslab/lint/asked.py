@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -178,26 +178,33 @@ def _block(config: Config, line: str) -> ConfNode | None:
     return None
 
 
-def explains(finding: Finding, complaint: Complaint, config: Config) -> bool:
-    """Return whether a finding is about what keepalived complains of.
+def explaining(findings: Iterable[Finding], complaint: Complaint, config: Config) -> list[Finding]:
+    """Return the findings that are about what keepalived complains of.
 
-    It is at the line; or in the same block, where keepalived says much at its end, and about the
-    same thing, which is told by a word that both use.
+    They are at the line; or in the same block, where keepalived says much at its end, and about
+    the same thing, which is told by a word that both use.
     """
-    if finding.at.file != complaint.at.file:
-        return False
-    at, line = finding.at.line, complaint.at.line
-    if line == at or (finding.rule.id in CASCADES and (line > at or not complaint.placed)):
-        return True
-    for node in config.root.walk():
-        if node.closed is None or node.at.file != complaint.at.file:
-            continue
-        lines = range(node.at.line, node.closed.line + 1)
-        # A virtual server has too much in it to be one thing, unless it is said of the whole.
-        whole = line == node.at.line or node.keyword != "virtual_server"
-        if at in lines and line in lines and whole:
-            return bool(_words(finding) & set(_WORD.findall(complaint.text.lower())))
-    return False
+    file, line = complaint.at.file, complaint.at.line
+    # A virtual server has too much in it to be one thing, unless it is said of the whole.
+    blocks = [
+        range(node.at.line, node.closed.line + 1)
+        for node in config.root.walk()
+        if node.closed is not None
+        and node.at.file == file
+        and node.at.line <= line <= node.closed.line
+        and (line == node.at.line or node.keyword != "virtual_server")
+    ]
+    said = set(_WORD.findall(complaint.text.lower()))
+
+    def explains(finding: Finding) -> bool:
+        at = finding.at.line
+        if finding.at.file != file:
+            return False
+        if line == at or (finding.rule.id in CASCADES and (line > at or not complaint.placed)):
+            return True
+        return any(at in block for block in blocks) and not said.isdisjoint(_words(finding))
+
+    return [finding for finding in findings if explains(finding)]
 
 
 def _words(finding: Finding) -> set[str]:
@@ -214,13 +221,13 @@ def judged(result: Result, answers: Sequence[Answer]) -> Result:
     for one in answers:
         for complaint in one.complaints:
             config = nodes[one.node].config
-            mine = [i for i, f in enumerate(kept) if f.node == one.node]
-            known = [i for i in mine if explains(kept[i], complaint, config)]
+            mine = [f for f in kept if f.node == one.node]
+            known = explaining(mine, complaint, config)
             if known:
-                nearest = min(known, key=lambda i: abs(kept[i].at.line - complaint.at.line))
-                if not kept[nearest].keepalived:
-                    kept[nearest] = replace(kept[nearest], keepalived=complaint.text)
-            elif not any(explains(f, complaint, config) for f in result.ignored):
+                nearest = min(known, key=lambda f: abs(f.at.line - complaint.at.line))
+                if not nearest.keepalived:
+                    kept[kept.index(nearest)] = replace(nearest, keepalived=complaint.text)
+            elif not explaining(result.ignored, complaint, config):
                 hit = Hit(complaint.at, f"keepalived says: {complaint.text}")
                 more.append(Finding(get(RULE), one.node, hit))
     findings = sorted((*kept, *more), key=lambda f: f.order)

@@ -16,7 +16,7 @@ import pytest
 
 from lvslab.conf import load, load_text
 from lvslab.conf.errors import Position
-from lvslab.lint.asked import RULE, Complaint, answer, explains, judged, question
+from lvslab.lint.asked import RULE, Complaint, answer, explaining, judged, question
 from lvslab.lint.run import Result
 from lvslab.plan.render import keepalived_conf
 from lvslab.topology import builtins
@@ -95,7 +95,7 @@ def test_whatever_keepalived_complains_of_lint_points_at():
             unexplained.append((path.stem, lines))
         for number, words in (m.groups() for x in lines for m in re.finditer(_PLACED, x)):
             said = Complaint(Position("lvs1.conf", int(number), 1), words)
-            if not any(explains(f, said, load_text(text, "lvs1.conf")) for f in findings):
+            if not explaining(findings, said, load_text(text, "lvs1.conf")):
                 unexplained.append((path.stem, [number, words]))
     assert unexplained == []
     assert loud > len(SINGLE) // 2, "keepalived said nothing: was it run at all?"

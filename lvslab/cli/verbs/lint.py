@@ -163,28 +163,24 @@ def _asked(s: Session, results: list[Result], *, wanted: bool) -> list[Result]:
 
     Raises EngineError where there is none and it is ``wanted``.
     """
-    from lvslab.engine.keepalived import ask, can_ask
+    from lvslab.engine.keepalived import ask
     from lvslab.engine.select import running_engines
     from lvslab.errors import EngineError
     from lvslab.lint.asked import answer, judged, question
 
+    questions = [question(n) for r in results for n in r.setting.nodes]
     for _, engine in running_engines(s.choice.value, progress=s.progress):
         try:
-            if not can_ask(engine.client):
-                continue
-            out = []
-            for result in results:
-                nodes = result.setting.nodes
-                said = ask(engine.client, [question(n) for n in nodes])
-                out.append(
-                    judged(result, [answer(*pair) for pair in zip(nodes, said, strict=True)])
-                )
-            return out
+            said = ask(engine.client, questions)
         except EngineError:
             if wanted:
                 raise
+            continue
         finally:
             engine.close()
+        if said is not None:
+            left = iter(said)
+            return [judged(r, [answer(n, next(left)) for n in r.setting.nodes]) for r in results]
     if wanted:
         raise EngineError(
             "no engine that has keepalived runs: it cannot be asked",
