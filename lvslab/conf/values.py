@@ -1,8 +1,9 @@
-"""Numbers and truths as keepalived reads them (lib/parser.c: read_int, read_decimal, ...)."""
+"""Numbers and truths as keepalived reads them (lib/parser.c: read_int, ...), and addresses."""
 
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Address
 
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d{0,12}(?:\.\d{0,12})?", re.ASCII)
@@ -25,3 +26,11 @@ def number(text: str) -> float | None:
 def boolean(text: str) -> bool | None:
     """Return what on, off, true, false, yes or no mean, or None."""
     return True if text in _TRUE else False if text in _FALSE else None
+
+
+def ipv4(text: str) -> IPv4Address | None:
+    """Return an IPv4 address without a prefix, or None."""
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,21 +59,14 @@ def probe_ipvs(client: docker.DockerClient, *, leftover_after: int = LEFTOVER_AF
     older by ``leftover_after`` seconds are removed. Raises EngineError when the engine does not
     answer.
     """
-    try:
-        image = node_image(client)
-        if image is None:
-            return IpvsResult(
-                False, "not tried: the engine has no node image yet", "lvslab up builds it"
-            )
-        return judge(_run(client, image, leftover_after))
-    except APIError as error:
-        return IpvsResult(
-            False,
-            f"the container that would try it did not start: {error.explanation or error}",
-            "the engine must allow the capability NET_ADMIN (a rootless or restricted one may not)",
-        )
-    except (DockerException, RequestException) as error:
-        raise EngineError(f"the engine does not answer: {error}", fix="lvslab doctor") from error
+    return _tried(
+        client,
+        "ipvs",
+        _SCRIPT,
+        judge,
+        "the engine must allow the capability NET_ADMIN (a rootless or restricted one may not)",
+        made=lambda own: _sweep(client, own, leftover_after),
+    )
 
 
 def probe_tunnels(client: docker.DockerClient) -> IpvsResult:
@@ -81,6 +75,19 @@ def probe_tunnels(client: docker.DockerClient) -> IpvsResult:
     Asking for one has the kernel load the module. Raises EngineError when the engine does not
     answer.
     """
+    fix = "lvslab doctor's other lines may say why"
+    return _tried(client, "ipip", _TUNNEL_SCRIPT, judge_tunnels, fix)
+
+
+def _tried(
+    client: docker.DockerClient,
+    what: str,
+    script: str,
+    judged: Callable[[str], IpvsResult],
+    fix: str,
+    made: Callable[[str], object] = lambda _own: None,
+) -> IpvsResult:
+    """Run a script in a container with NET_ADMIN and no network; ``fix``: if it does not start."""
     try:
         image = node_image(client)
         if image is None:
@@ -90,8 +97,9 @@ def probe_tunnels(client: docker.DockerClient) -> IpvsResult:
         said = throw_away(
             client,
             image,
-            ["sh", "-c", _TUNNEL_SCRIPT],
-            what="ipip",
+            ["sh", "-c", script],
+            what=what,
+            made=made,
             cap_add=["NET_ADMIN"],
             network_mode="none",
         )
@@ -99,11 +107,11 @@ def probe_tunnels(client: docker.DockerClient) -> IpvsResult:
         return IpvsResult(
             False,
             f"the container that would try it did not start: {error.explanation or error}",
-            "lvslab doctor's other lines may say why",
+            fix,
         )
     except (DockerException, RequestException) as error:
         raise EngineError(f"the engine does not answer: {error}", fix="lvslab doctor") from error
-    return judge_tunnels(said)
+    return judged(said)
 
 
 def judge_tunnels(output: str) -> IpvsResult:
@@ -161,15 +169,3 @@ def _sweep(client: docker.DockerClient, own: str, leftover_after: int) -> None:
             # Another sweeps it, too: gone, or just going (409).
             with contextlib.suppress(APIError):
                 client.api.remove_container(one, force=True)
-
-
-def _run(client: docker.DockerClient, image: str, leftover_after: int) -> str:
-    return throw_away(
-        client,
-        image,
-        ["sh", "-c", _SCRIPT],
-        what="ipvs",
-        made=lambda own: _sweep(client, own, leftover_after),
-        cap_add=["NET_ADMIN"],
-        network_mode="none",
-    )

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from lvslab.faults.model import Fault, Operation, Part, Target, nothing
-from lvslab.faults.nodefiles import announce, no_vip, own_vips
+from lvslab.faults.model import Fault, Operation, Part, Target
+from lvslab.faults.nodefiles import announced_anew, no_vip, own_vips
 from lvslab.faults.outside import FORGET, SAY_WHEN, beside
 
 _KEY = "net.ipv4.conf.all.arp_ignore"
 
 
-def _set(value: str) -> Operation:
-    return beside(SAY_WHEN, touches=f"sysctl:{_KEY}", sysctls={_KEY: value})
+def _set(value: str) -> list[Operation]:
+    return [beside(SAY_WHEN, touches=f"sysctl:{_KEY}", sysctls={_KEY: value})]
 
 
-def _own() -> str:
+def _inject(target: Target) -> list[Operation]:
+    del target  # whichever it is
+    return _set("0")
+
+
+def _heal(target: Target) -> list[Operation]:
     from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS
 
-    return dict(REAL_SERVER_SYSCTLS)[_KEY]
+    del target  # whichever it is
+    return _set(dict(REAL_SERVER_SYSCTLS)[_KEY])
 
 
-def _parts(target: Target) -> list[Part]:
-    """Let the real server speak, and have every client ask anew whose the VIP is."""
-    vips = own_vips(target)
+def _elsewhere(target: Target) -> list[Part]:
+    """Have every client ask anew whose the VIP is, and the director say so in the end."""
     # The entry of a client in use is confirmed by unicast, and never asked for again.
     forget = [
-        beside(FORGET, vip, "eth0", touches=None, capabilities=("NET_ADMIN",)) for vip in vips
+        beside(FORGET, vip, "eth0", touches=None, capabilities=("NET_ADMIN",))
+        for vip in own_vips(target)
     ]
-    again = [announce(vip, target.interface) for vip in vips]
-    return [
-        Part(target.name, [_set("0")], [_set(_own())]),
-        *(Part(c.name, forget, []) for c in target.lab.clients),
-        *(Part(d.name, [], again) for d in target.lab.directors),
-    ]
+    return [*(Part(c.name, forget, []) for c in target.lab.clients), *announced_anew(target)]
 
 
 FAULT = Fault(
@@ -45,9 +46,9 @@ FAULT = Fault(
             "asks again. Nothing fails, and no table shows it."
         ),
     },
-    inject=nothing,
-    heal=nothing,
-    elsewhere=_parts,
+    inject=_inject,
+    heal=_heal,
+    elsewhere=_elsewhere,
     refuses=no_vip,
     lesson={
         "real-server": (

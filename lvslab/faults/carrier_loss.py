@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from lvslab.faults.model import Fault, Part, Target, nothing
-from lvslab.faults.outside import LINK, PEER, beside
+from lvslab.faults.model import Fault, Operation, Target
+from lvslab.faults.outside import LINK, PEER, at_link
 
 
-def _parts(target: Target) -> list[Part]:
-    down, up = (
-        beside(
-            LINK,
-            PEER,
-            to,
-            touches=f"link:{target.interface}:carrier",
-            network="host",
-            interface=target.interface,
-            capabilities=("NET_ADMIN",),
-        )
-        for to in ("down", "up")
-    )
-    return [Part(target.name, [down], [up])]
+def _inject(target: Target) -> list[Operation]:
+    return [at_link(target, LINK, PEER, "down", touches="carrier")]
+
+
+def _heal(target: Target) -> list[Operation]:
+    return [at_link(target, LINK, PEER, "up", touches="carrier")]
 
 
 FAULT = Fault(
@@ -37,9 +29,8 @@ FAULT = Fault(
             "timeout, have removed it."
         ),
     },
-    inject=nothing,
-    heal=nothing,
-    elsewhere=_parts,
+    inject=_inject,
+    heal=_heal,
     effect={"director": "silent", "real-server": "unreachable"},
     lesson={
         "director": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lvslab.faults.model import Fault, Params, Part, Target, nothing
+from lvslab.faults.model import Fault, Operation, Params, Target
 from lvslab.faults.outside import CLOCK, beside
 
 
@@ -15,13 +15,17 @@ class ClockStep(Params):
     """Seconds; negative: back."""
 
 
-def _parts(target: Target) -> list[Part]:
-    by = target.given(ClockStep).by
-    there, back = (
-        beside(CLOCK, f"{step:.9f}", touches="clock", capabilities=("SYS_TIME",), machine=True)
-        for step in (by, -by)
-    )
-    return [Part(target.name, [there], [back])]
+def _step(seconds: float) -> list[Operation]:
+    words = f"{seconds:.9f}"
+    return [beside(CLOCK, words, touches="clock", capabilities=("SYS_TIME",), machine=True)]
+
+
+def _inject(target: Target) -> list[Operation]:
+    return _step(target.given(ClockStep).by)
+
+
+def _heal(target: Target) -> list[Operation]:
+    return _step(-target.given(ClockStep).by)
 
 
 _EXPECT = (
@@ -38,9 +42,8 @@ FAULT = Fault(
         ),
         "real-server": f"{_EXPECT} httpd's log jumps.",
     },
-    inject=nothing,
-    heal=nothing,
-    elsewhere=_parts,
+    inject=_inject,
+    heal=_heal,
     params=ClockStep,
     effect={"director": "nothing"},
     lesson={

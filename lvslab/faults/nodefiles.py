@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lvslab.faults.model import Operation, Target
+from lvslab.faults.model import Operation, Part, Target
 from lvslab.topology.spec import TopologySpec, VrrpInstanceSpec
 
 # The plan is imported where it is needed: completion lists the faults, and must be quick.
@@ -135,6 +135,12 @@ def netdev_table(table: str, dev: str, ingress: tuple[str, ...], egress: tuple[s
     return text + "}"
 
 
+def no_table(table: str) -> str:
+    """Return nftables' text that removes a :func:`netdev_table`, if it is there."""
+    # Adding it first makes the deletion of what is not there no mistake.
+    return f"add table netdev {table}; delete table netdev {table}"
+
+
 def drop(table: str, dev: str, ingress: tuple[str, ...], egress: tuple[str, ...]) -> Operation:
     """Return the operation that adds a :func:`netdev_table` in the node."""
     text = netdev_table(table, dev, ingress, egress)
@@ -143,9 +149,7 @@ def drop(table: str, dev: str, ingress: tuple[str, ...], egress: tuple[str, ...]
 
 def drop_no_more(table: str) -> Operation:
     """Return the operation that removes what :func:`drop` made; safe where there is nothing."""
-    # Adding it first makes the deletion of what is not there no mistake.
-    argv = ["nft", f"add table netdev {table}; delete table netdev {table}"]
-    return {"op": "run", "argv": argv, "touches": f"nft:{table}"}
+    return {"op": "run", "argv": ["nft", no_table(table)], "touches": f"nft:{table}"}
 
 
 #: Says by gratuitous ARP (RFC 5227 section 3) that this node has an address, if it has: VIP DEV.
@@ -166,6 +170,12 @@ if f" {vip}/".encode() in had:
 def announce(vip: str, dev: str) -> Operation:
     """Return the operation that announces an address, in a node that has it on the interface."""
     return {"op": "run", "argv": ["python3", "-c", _ANNOUNCE, vip, dev]}
+
+
+def announced_anew(target: Target) -> list[Part]:
+    """Return what has the directors say, when it is healed, which of them has the VIPs."""
+    again = [announce(vip, target.interface) for vip in own_vips(target)]
+    return [Part(d.name, [], again) for d in target.lab.directors]
 
 
 def tc(target: Target, *words: str) -> Operation:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from lvslab.faults.model import Operation
+from lvslab.faults.model import Operation, Target
 
 #: In an argument: the index, outside, of the other end of the node's interface.
 PEER = "{peer}"
@@ -47,12 +47,11 @@ if subprocess.run(["nft", rules]).returncode:
 print(time.monotonic())
 """
 
-#: Removes a table of rules, if it is there: TABLE.
-NO_RULES = r"""
+#: Has nft do as it is told: WORDS.
+NFT = r"""
 import subprocess, sys, time
 print(time.monotonic(), flush=True)
-both = "add table %s; delete table %s" % (sys.argv[1], sys.argv[1])
-sys.exit(subprocess.run(["nft", both]).returncode)
+sys.exit(subprocess.run(["nft", sys.argv[1]]).returncode)
 """
 
 #: Moves the clock of the day: SECONDS (clock_settime(2)). The other clocks go on.
@@ -96,6 +95,24 @@ def beside(
         "machine": machine,
         "lasting": lasting or machine,
     }
+
+
+def at_link(
+    target: Target, script: str, *args: str, touches: str, lasting: bool = False
+) -> Operation:
+    """Return the operation that runs a script where the target's link ends outside.
+
+    ``touches``: what of the link; the rest as for :func:`beside`.
+    """
+    return beside(
+        script,
+        *args,
+        touches=f"link:{target.interface}:{touches}",
+        network="host",
+        interface=target.interface,
+        capabilities=("NET_ADMIN",),
+        lasting=lasting,
+    )
 
 
 def is_outside(op: Operation) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from lvslab.faults.model import Fault, Operation, Params, Part, Target, nothing
-from lvslab.faults.nodefiles import drop, drop_no_more, netdev_table
-from lvslab.faults.outside import NO_RULES, PEER, RULES, beside
+from lvslab.faults.model import Fault, Params, Part, Target, nothing
+from lvslab.faults.nodefiles import drop, drop_no_more, netdev_table, no_table
+from lvslab.faults.outside import NFT, PEER, RULES, at_link
 
 
 class Partition(Params):
@@ -48,24 +48,12 @@ def _on_the_wire(target: Target, comes: tuple[str, ...], goes: tuple[str, ...]) 
     """Drop in the machine's own network: what the node sends comes in there."""
     # Labs of one engine share that network.
     table = re.sub(r"[^A-Za-z0-9]", "_", f"{_TABLE}_{target.lab.name}_{target.name}")
-    inject: Operation = beside(
-        RULES,
-        PEER,
-        netdev_table(table, "{dev}", goes, comes),
-        touches=f"link:{target.interface}:partition",
-        network="host",
-        interface=target.interface,
-        capabilities=("NET_ADMIN",),
+    rules = netdev_table(table, "{dev}", goes, comes)
+    return Part(
+        target.name,
+        [at_link(target, RULES, PEER, rules, touches="partition")],
+        [at_link(target, NFT, no_table(table), touches="partition", lasting=True)],
     )
-    heal = beside(
-        NO_RULES,
-        f"netdev {table}",
-        touches=f"link:{target.interface}:partition",
-        network="host",
-        capabilities=("NET_ADMIN",),
-        lasting=True,
-    )
-    return Part(target.name, [inject], [heal])
 
 
 def _no_adverts(target: Target) -> str | None:

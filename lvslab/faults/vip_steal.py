@@ -5,15 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Interface
 
 from lvslab.faults.model import Fault, Operation, Part, Target
-from lvslab.faults.nodefiles import announce, no_vip, own_instances, own_vips
+from lvslab.faults.nodefiles import announce, announced_anew, no_vip, own_instances, own_vips
 
 
 def _elsewhere(target: Target) -> list[Part]:
     """Have the directors say anew who has the VIP, once a third speaker has been silenced."""
-    if target.role == "director":
-        return []
-    again = [announce(vip, target.interface) for vip in own_vips(target)]
-    return [Part(d.name, [], again) for d in target.lab.directors]
+    return [] if target.role == "director" else announced_anew(target)
 
 
 def _nothing_to_steal(target: Target) -> str | None:

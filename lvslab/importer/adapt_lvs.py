@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from ipaddress import IPv4Address
 from typing import get_args
 
 from lvslab.conf.lexer import Word
 from lvslab.conf.tree import Node
-from lvslab.conf.values import whole
+from lvslab.conf.values import ipv4, whole
 from lvslab.importer.model import Fate
 from lvslab.importer.twins import Twins, line
 from lvslab.plan.render import page_of
@@ -80,12 +79,12 @@ def _version(twins: Twins, vs: Node) -> None:
     for rs in vs.all("real_server"):
         if _is_v6(rs.arg()):
             twins.drop(rs, Fate.UNSUPPORTED, "no IPv6 in the lab yet")
-        elif (ip := _ip(rs.arg())) is None:
+        elif (ip := ipv4(rs.arg())) is None:
             twins.drop(rs, Fate.UNSUPPORTED, "is no address: keepalived does not take it either")
         elif ip.is_loopback:
             twins.drop(rs, Fate.UNSUPPORTED, _LOCAL)
     for sorry in vs.all("sorry_server"):
-        if (ip := _ip(sorry.arg())) is None:
+        if (ip := ipv4(sorry.arg())) is None:
             twins.drop(sorry, Fate.UNSUPPORTED, "is no IPv4 address")
         elif ip.is_loopback:
             twins.drop(sorry, Fate.UNSUPPORTED, _LOCAL)
@@ -115,7 +114,7 @@ def _list(members: list[tuple[str, str]]) -> str:
 def _addresses(node: Node) -> list[tuple[str, str]]:
     """Return the addresses and the port of a line of a group; ``a.b.c.d-N`` are several."""
     first, _, last = node.keyword.partition("-")
-    ip, port = _ip(first.split("/")[0]), node.arg()
+    ip, port = ipv4(first.split("/")[0]), node.arg()
     if ip is None or whole(port) is None:
         return []
     end = whole(last) if last else None
@@ -162,7 +161,7 @@ def _connect_port(check: Node) -> str | None:
 def _url(twins: Twins, url: Node, rs: Node) -> None:
     """Ask for what the lab's page has: whatever the path, it is the same, with status 200."""
     digest, status = url.last("digest"), url.last("status_code")
-    address = _ip(rs.arg())
+    address = ipv4(rs.arg())
     if digest is not None and address is not None:
         own = hashlib.md5(page_of(address), usedforsecurity=False).hexdigest()
         if digest.arg().lower() != own:
@@ -206,13 +205,6 @@ def _last(node: Node, keyword: str) -> str:
 
 def _is_v6(text: str) -> bool:
     return ":" in text
-
-
-def _ip(text: str) -> IPv4Address | None:
-    try:
-        return IPv4Address(text)
-    except ValueError:
-        return None
 
 
 def scripts(twins: Twins) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, ip_interface
+from ipaddress import ip_interface
 
 from lvslab.conf.models import Instance
 from lvslab.conf.tree import Node
-from lvslab.conf.values import whole
+from lvslab.conf.values import ipv4, whole
 from lvslab.importer.model import Fate
 from lvslab.importer.twins import Twins, line
 
@@ -174,19 +174,12 @@ def _by_instance(twins: Twins) -> dict[str, list[tuple[int, Node, Instance]]]:
     found: dict[str, list[tuple[int, Node, Instance]]] = {}
     for index, source in enumerate(twins.sources):
         own = next((i.unicast_src for i in source.config.view.instances if i.unicast_src), "")
-        address = source.address or _ip(own)
+        address = source.address or ipv4(own.split("/")[0])
         # Where no address is known the directors get theirs in order, the first the lowest.
         rank = int(address) if address else len(twins.sources) - index
         for instance in source.config.view.instances:
             found.setdefault(instance.name, []).append((rank, instance.node, instance))
     return found
-
-
-def _ip(text: str) -> IPv4Address | None:
-    try:
-        return IPv4Address(text.split("/")[0])
-    except ValueError:
-        return None
 
 
 def unheld(twins: Twins, interface: str) -> None:
@@ -212,5 +205,5 @@ def unheld(twins: Twins, interface: str) -> None:
 def _served(twins: Twins) -> Iterator[str]:
     for source in twins.sources:
         for vs in source.config.view.virtual_servers:
-            if vs.of == "address" and _ip(vs.target):
+            if vs.of == "address" and ipv4(vs.target):
                 yield vs.target

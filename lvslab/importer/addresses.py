@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, ip_address
+from ipaddress import IPv4Address, IPv4Network
 
 from lvslab.conf.tree import Node
+from lvslab.conf.values import ipv4
 from lvslab.importer.model import Fate, ImportProblem, Source
 from lvslab.importer.twins import Twins
 
@@ -30,11 +31,8 @@ def own_address(source: Source) -> IPv4Address | None:
     """Return a director's own address, where its file says it: for its adverts."""
     for one in source.config.view.instances:
         if one.unicast_src:
-            try:
-                own = ip_address(one.unicast_src.split("/")[0])
-            except ValueError:
-                continue
-            if isinstance(own, IPv4Address):
+            own = ipv4(one.unicast_src.split("/")[0])
+            if own is not None:
                 return own
     return None
 
@@ -110,8 +108,4 @@ def _used(source: Source) -> Iterable[IPv4Address]:
         if vs.of == "address" and vs.method == "DR":
             texts += [vs.target, *(r.address for r in vs.real_servers)]
             texts += [vs.sorry[0]] if vs.sorry else []
-    for text in texts:
-        try:
-            yield IPv4Address(text)
-        except ValueError:
-            continue
+    yield from filter(None, map(ipv4, texts))

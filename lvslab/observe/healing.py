@@ -9,7 +9,7 @@ from typing import Any
 from lvslab.errors import AgentError, FaultError, LabError
 from lvslab.faults.model import roles_of
 from lvslab.observe.collector import Lab
-from lvslab.observe.injecting import heal_part
+from lvslab.observe.injecting import by_links, heal_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,9 @@ def heal_node(lab: Lab, name: str) -> Healed:
 
 def _heal_entry(lab: Lab, name: str, entry: Mapping[str, Any]) -> None:
     """Heal one fault of a node's journal. Raises AgentError, LabError."""
-
-    def request(node: str, do: str, **params: Any) -> dict[str, Any]:
-        return lab.nodes[node].link().request(do, **params)
-
     healing, prepared = entry.get("heal", ()), bool(entry.get("prepared"))
-    heal_part(request, lab.beside, name, healing, str(entry["fault_id"]), prepared=prepared)
+    fault_id = str(entry["fault_id"])
+    heal_part(by_links(lab), lab.beside, name, healing, fault_id, prepared=prepared)
 
 
 def _names(done: Iterable[Healed]) -> str:

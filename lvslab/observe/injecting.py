@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from lvslab.errors import LvslabError
 from lvslab.faults.model import Fault, Operation, Part, Target
 from lvslab.faults.outside import is_outside, undo_outside
+from lvslab.observe.collector import Lab
 
 #: Seconds that an order may take: a service that is started is waited for.
 ORDER_TIMEOUT = 60.0
@@ -21,6 +22,15 @@ class Request(Protocol):
 
     def __call__(self, node: str, do: str, **params: Any) -> dict[str, Any]:
         """Ask."""
+
+
+def by_links(lab: Lab) -> Request:
+    """Return what asks a lab's agents over its nodes' own links."""
+
+    def request(node: str, do: str, **params: Any) -> dict[str, Any]:
+        return lab.nodes[node].link().request(do, **params)
+
+    return request
 
 
 #: Does an operation outside a node; returns when, on the engine's clock. Raises LabError.
@@ -59,9 +69,8 @@ def inject(request: Request, beside: Beside, fault: Fault, target: Target, fault
         moments: list[float] = []
         for part in parts:
             begun.append(part)
-            t = [beside(part.node, op) for op in part.inject if is_outside(op)]
-            told = {"t": t[0]} if t else {}
-            answer = request(part.node, "inject", fault_id=fault_id, timeout=ORDER_TIMEOUT, **told)
+            when = _outside(beside, part.node, [op for op in part.inject if is_outside(op)])
+            answer = request(part.node, "inject", fault_id=fault_id, timeout=ORDER_TIMEOUT, **when)
             moments.append(float(answer["t"]))
         return min(moments)
     except LvslabError:
@@ -105,6 +114,11 @@ def heal_part(
 
     ``prepared``: it is in the journal, and was not begun with. Raises AgentError, LabError.
     """
-    t = [beside(node, op) for op in undo_outside(healing, prepared=prepared)]
-    told = {"t": t[0]} if t else {}
-    request(node, "heal", fault_id=fault_id, timeout=ORDER_TIMEOUT, **told)
+    when = _outside(beside, node, undo_outside(healing, prepared=prepared))
+    request(node, "heal", fault_id=fault_id, timeout=ORDER_TIMEOUT, **when)
+
+
+def _outside(beside: Beside, node: str, ops: Sequence[Operation]) -> dict[str, float]:
+    """Do operations outside a node; return what its agent is to know: when the first was done."""
+    moments = [beside(node, op) for op in ops]
+    return {"t": moments[0]} if moments else {}

@@ -97,9 +97,5 @@ def inject_only(
             f"{chosen.name} wants somebody who stays, to end it after its time",
             fix=f"watch it: lvslab fail {node} {chosen.name}",
         )
-
-    def request(node: str, do: str, **params: Any) -> dict[str, Any]:
-        return lab.nodes[node].link().request(do, **params)
-
-    injecting.inject(request, lab.beside, chosen, target, secrets.token_hex(6))
+    injecting.inject(injecting.by_links(lab), lab.beside, chosen, target, secrets.token_hex(6))
     return chosen

@@ -138,11 +138,12 @@ class Flow:
                 self._breaks.append(causes.not_as_vip(server, answer.tcp.source))
         elif refused:
             self._breaks.append(causes.refused(server))
-        elif any(self._mine(f, d) for d in self._is.directors for f in self._back[d]):
-            passed = next(
-                d for d in self._is.directors if any(self._mine(f, d) for f in self._back[d])
-            )
+        elif (passed := next(filter(self._had_answer, self._is.directors), None)) is not None:
             self._breaks.append(causes.via_director(passed, server))
+
+    def _had_answer(self, director: str) -> bool:
+        """Whether a frame of the answer was a director's own, sent or received."""
+        return any(self._mine(frame, director) for frame in self._back[director])
 
     def _back_through(
         self, server: str, director: str, node: str, answer: Frame, *, refused: bool

@@ -17,10 +17,10 @@ import pytest
 
 from lvslab.prove.judge import judge, read
 from lvslab.prove.model import Proof, Setting
+from tests.unit.prove.test_forwarding import CLIENT, GATEWAY, NAT, VIP
 
 from .test_forwarding import Space
 
-VIP, GATEWAY, CLIENT = "172.23.1.100", "10.23.0.254", "172.23.1.200"
 #: Node -> (segment, address) of eth0, eth1.
 NODES = {
     "client": [("out", f"{CLIENT}/16")],
@@ -156,19 +156,7 @@ def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wired]:
         for server, number in PORTS.items():
             spaces[server].ip(f"route add default via {GATEWAY}")
             listening(stack, spaces[server], SERVE, str(number))
-        setting = Setting(
-            vip=VIP,
-            port=80,
-            client="client",
-            client_address=CLIENT,
-            directors={"lvs1": "172.23.1.1", "lvs2": "172.23.1.2"},
-            servers={"rs1": "10.23.0.10", "rs2": "10.23.0.11"},
-            macs=macs,
-            last_mark=MARK,
-            forwarding="NAT",
-            ports={"rs2": 8080},
-            gateway=GATEWAY,
-        )
+        setting = replace(NAT, macs=macs, last_mark=MARK)
         yield Wired(spaces, setting, tmp_path_factory.mktemp("wire"))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 
 from lvslab.conf.models import Instance, View
+from lvslab.conf.values import ipv4
 from lvslab.lint.model import Hit, Node
 from lvslab.lint.registry import WARNING, rule
 
@@ -39,9 +40,10 @@ def nat_gateway(node: Node) -> Iterator[Hit]:
         networks = _networks(_moving_with(node.view, holder))
         for rs in vs.real_servers:
             # Without a word on it, keepalived forwards by NAT.
-            if rs.method not in ("NAT", "") or not _is_ipv4(rs.address):
+            address = ipv4(rs.address)
+            if rs.method not in ("NAT", "") or address is None:
                 continue
-            if not any(IPv4Address(rs.address) in network for network in networks):
+            if not any(address in network for network in networks):
                 said = f"no address near {rs.address} moves with the VIP {vs.target}"
                 yield Hit(rs.node.arg_at(), said, "hold the real servers' gateway in the instance")
                 break
@@ -63,11 +65,3 @@ def _networks(instances: Iterable[Instance]) -> list[IPv4Network]:
         for a in held
         if isinstance(a, IPv4Interface)
     ]
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except ValueError:
-        return False
-    return True
