@@ -10,8 +10,21 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lvslab.topology.problems import shown
-from lvslab.topology.spec import Debian, Forwarding, Protocol, Scheduler
-from lvslab.topology.values import Address, Label, Line, Name, Raw, Subnet, Vip, Word, bad
+from lvslab.topology.spec import Debian, DnsType, Forwarding, Protocol, Scheduler
+from lvslab.topology.values import (
+    Address,
+    DnsName,
+    Hex,
+    HexPattern,
+    Label,
+    Line,
+    Name,
+    Raw,
+    Subnet,
+    Vip,
+    Word,
+    bad,
+)
 
 #: A timer in seconds; keepalived counts in microseconds.
 Seconds = Annotated[float, Field(ge=0.001, le=3600, allow_inf_nan=False)]
@@ -58,6 +71,13 @@ def _several(value: Any) -> Any:
 
 def _digits(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _reply(value: Any) -> Any:
+    value = _digits(value)
+    if not isinstance(value, bool | str):
+        raise bad(f"{shown(value)} is not true, false or octets in hexadecimal", "put it in quotes")
+    return value
 
 
 class Network(Model):
@@ -189,10 +209,20 @@ class VrrpInstance(Vrrp):
     """Lines put verbatim at the end of the vrrp_instance block."""
 
 
+CheckType = Literal[
+    "HTTP_GET",
+    "TCP_CHECK",
+    "UDP_CHECK",
+    "DNS_CHECK",
+    "MISC_CHECK",
+    "none",
+]
+
+
 class Check(Model):
     """A health check. What a member's check leaves out is its virtual server's."""
 
-    type: Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK", "none"] | None = None
+    type: CheckType | None = None
     """How the server is checked. Default: HTTP_GET for TCP, none for UDP."""
     path: Word | None = None
     """HTTP_GET: the path asked for. Default: /."""
@@ -203,9 +233,9 @@ class Check(Model):
     virtualhost: Word | None = None
     """HTTP_GET: the Host header. Default: keepalived's own."""
     connect_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """HTTP_GET, TCP_CHECK: port to connect to. Default: the real server's port."""
+    """Port to connect to; not of MISC_CHECK. Default: the real server's port."""
     connect_timeout: Seconds | None = None
-    """HTTP_GET, TCP_CHECK: seconds until an attempt has failed. Default: 3."""
+    """Seconds until an attempt has failed; not of MISC_CHECK. Default: 3."""
     retry: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Attempts after the first failed one until the real server is removed. Default: 3."""
     delay_before_retry: Seconds | None = None
@@ -216,6 +246,19 @@ class Check(Model):
     """MISC_CHECK: whole seconds until the command has failed. Default: keepalived's own."""
     misc_dynamic: bool | None = None
     """MISC_CHECK: whether the command's exit code sets the weight. Default: false."""
+    payload: Annotated[Hex, BeforeValidator(_digits)] | None = None
+    """UDP_CHECK: what is sent, in hexadecimal. Default: keepalived's own 32 octets."""
+    require_reply: Annotated[bool | HexPattern, BeforeValidator(_reply)] | None = None
+    """UDP_CHECK: whether silence has failed; or what the answer has to begin with, in hexadecimal,
+    with x for any digit. Default: false, only a port that is closed has failed."""
+    min_reply_length: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """UDP_CHECK: octets that the answer has at least, where its octets are compared. Default: 0."""
+    max_reply_length: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """UDP_CHECK: octets that it has at most, where its octets are compared. Default: 255."""
+    dns_type: DnsType | None = None
+    """DNS_CHECK: the record type asked for, keepalived's `type`. Default: SOA."""
+    name: DnsName | None = None
+    """DNS_CHECK: the name asked for. Default: the root, as a dot."""
     raw: Raw | None = None
     """Lines put verbatim at the end of the check's block."""
 
@@ -224,9 +267,7 @@ CheckEntry = Annotated[
     Check | None,
     BeforeValidator(
         lambda value: value if value is None else _block("type")(value),
-        json_schema_input_type=Check
-        | Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK", "none"]
-        | None,
+        json_schema_input_type=Check | CheckType | None,
     ),
 ]
 

@@ -9,12 +9,22 @@ from lvslab.topology.models import Check, Member, VirtualServer
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.resolve_vrrp import Vips
 from lvslab.topology.spec import CheckSpec, PoolMember, SorryServer, VirtualServerSpec
+from lvslab.topology.spoken import UDP_CHECKS, closed_to, dns_ports
 from lvslab.topology.yamltree import Path
 
 #: Which keys of a check belong to which kind.
 _OWN = {
     "HTTP_GET": {"path", "status_code", "digest", "virtualhost", "connect_port", "connect_timeout"},
     "TCP_CHECK": {"connect_port", "connect_timeout"},
+    "UDP_CHECK": {
+        "payload",
+        "require_reply",
+        "min_reply_length",
+        "max_reply_length",
+        "connect_port",
+        "connect_timeout",
+    },
+    "DNS_CHECK": {"dns_type", "name", "connect_port", "connect_timeout"},
     "MISC_CHECK": {"misc_path", "misc_timeout", "misc_dynamic"},
     "none": set(),
 }
@@ -50,7 +60,24 @@ def virtual_servers(
             )  # fmt: skip
         seen.setdefault(key, index)
         result.append(_server(context, path, server, vip, addresses))
+    _spoken(context, result)
     return tuple(result)
+
+
+def _spoken(context: Context, servers: list[VirtualServerSpec]) -> None:
+    """Note each check that asks a DNS server for something else."""
+    dns = dns_ports(servers)
+    for index, server in enumerate(servers):
+        for member in server.members:
+            port = closed_to(member, dns)
+            if port is not None and member.check is not None:
+                context.bad(
+                    ("virtual_servers", index),
+                    f"{member.check.kind} asks port {port} of {member.server}, where a DNS server "
+                    "answers, and would always fail",
+                    "DNS_CHECK, TCP_CHECK, or another 'connect_port'",
+                )
+                break
 
 
 def _vip(
@@ -210,12 +237,33 @@ def _check(
     check = CheckSpec(kind=kind, **merged)
     if kind == "MISC_CHECK" and check.misc_path is None:
         context.bad(path, "'misc_path' is missing: the command that MISC_CHECK runs")
-    if server.protocol == "UDP" and kind != "MISC_CHECK" and check.connect_port is None:
+    if kind == "UDP_CHECK":
+        _reply(context, check, path)
+    by_tcp = kind not in ("MISC_CHECK", *UDP_CHECKS)
+    if server.protocol == "UDP" and by_tcp and check.connect_port is None:
         context.bad(
             path, f"{kind} makes a TCP connection, but this virtual server is UDP",
-            "MISC_CHECK, none, or a 'connect_port' where TCP answers",
+            "UDP_CHECK, DNS_CHECK, MISC_CHECK, none, or a 'connect_port' where TCP answers",
         )  # fmt: skip
     return check
+
+
+def _reply(context: Context, check: CheckSpec, path: Path) -> None:
+    """Note what keepalived would not look at, or never accept (check_udp.c, check_udp_reply())."""
+    low, high = check.min_reply_length, check.max_reply_length
+    if not isinstance(check.require_reply, str) and (low, high) != (None, None):
+        context.bad(
+            (*path, "min_reply_length" if low is not None else "max_reply_length"),
+            "keepalived looks at an answer's length only where it compares its octets",
+            "write what the answer begins with as 'require_reply', or remove it",
+            key=True,
+        )
+    elif (low or 0) > (255 if high is None else high):
+        context.bad(
+            (*path, "min_reply_length"),
+            f"min_reply_length {low} is above max_reply_length {255 if high is None else high}: "
+            "no answer would do",
+        )
 
 
 def _sorry(

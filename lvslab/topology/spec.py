@@ -17,7 +17,15 @@ Scheduler = Literal[
 ]
 Forwarding = Literal["DR", "NAT", "TUN"]
 Protocol = Literal["TCP", "UDP"]
-CheckKind = Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK"]
+CheckKind = Literal[
+    "HTTP_GET",
+    "TCP_CHECK",
+    "UDP_CHECK",
+    "DNS_CHECK",
+    "MISC_CHECK",
+]
+#: The record types that keepalived's DNS_CHECK can ask for (check_dns.c, DNS_TYPE).
+DnsType = Literal["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"]
 State = Literal["MASTER", "BACKUP"]
 
 
@@ -90,6 +98,16 @@ class CheckSpec:
     misc_path: str | None = None
     misc_timeout: float | None = None
     misc_dynamic: bool = False
+    #: UDP_CHECK only: hexadecimal octets; None: keepalived's own 32.
+    payload: str | None = None
+    #: UDP_CHECK only; text: hexadecimal octets that the reply begins with, x is any digit.
+    require_reply: bool | str = False
+    #: UDP_CHECK only. keepalived looks at them where it compares octets, and only there.
+    min_reply_length: int | None = None
+    max_reply_length: int | None = None
+    #: DNS_CHECK only.
+    dns_type: DnsType = "SOA"
+    name: str = "."
     raw: str = ""
 
 
@@ -140,8 +158,11 @@ class VirtualServerSpec:
 
     @property
     def key(self) -> str:
-        """``VIP:PORT``, how this virtual server is named everywhere a person reads it."""
-        return f"{self.vip}:{self.port}"
+        """``VIP:PORT``, how this virtual server is named everywhere a person reads it.
+
+        With ``/udp`` where it is UDP: DNS has both on one port.
+        """
+        return f"{self.vip}:{self.port}{'/udp' if self.protocol == 'UDP' else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from lvslab.errors import TopologyError
-from lvslab.topology.spec import TopologySpec
+from lvslab.topology.spec import CheckSpec, TopologySpec
 
 _ADAPTER = TypeAdapter(TopologySpec)
+#: Keys of a check that came later, with their defaults.
+_LATER = {
+    field.name: field.default
+    for field in fields(CheckSpec)
+    if field.name
+    in {
+        "payload",
+        "require_reply",
+        "min_reply_length",
+        "max_reply_length",
+        "dns_type",
+        "name",
+    }
+}
 
 
 def to_json(spec: TopologySpec) -> str:
@@ -22,7 +37,17 @@ def to_json(spec: TopologySpec) -> str:
         n: {name for name in ("inside", "definitions") if not getattr(d, name)}
         for n, d in enumerate(spec.directors)
     }
-    return _ADAPTER.dump_json(spec, exclude=absent | {"directors": alone}).decode()
+    servers = {
+        n: {"members": {m: {"check": _unset(member.check)} for m, member in enumerate(vs.members)}}
+        for n, vs in enumerate(spec.virtual_servers)
+    }
+    more: dict[str, Any] = {"directors": alone, "virtual_servers": servers}
+    return _ADAPTER.dump_json(spec, exclude=absent | more).decode()
+
+
+def _unset(check: CheckSpec | None) -> set[str]:
+    """Return the keys that came later and are not this check's."""
+    return {name for name, value in _LATER.items() if check and getattr(check, name) == value}
 
 
 def from_json(text: str) -> TopologySpec:

@@ -28,6 +28,8 @@ NAME_MAX = 32
 RESERVED = frozenset({"all", "none", "vip", "localhost", "host", "gateway"})
 #: IFNAMSIZ - 1: what the kernel takes as an address label (IFA_LABEL).
 LABEL_MAX = 15
+#: What keepalived reads as one word of its configuration holds no more (parser.c, MAXBUF 1024).
+OCTETS_MAX = 255
 
 
 def bad(message: str, hint: str = "", path: tuple[str | int, ...] = ()) -> PydanticCustomError:
@@ -173,6 +175,31 @@ def _line(value: str) -> str:
     return value
 
 
+def _hex(value: str) -> str:
+    return _octets(value, "", "such as 'deadbeef'")
+
+
+def _hex_pattern(value: str) -> str:
+    return _octets(value, "xX", "such as 'de xx be ef', where x is any digit")
+
+
+def _octets(value: str, more: str, example: str) -> str:
+    digits = re.sub(r"[ \t]", "", value)
+    if not re.fullmatch(f"([0-9a-fA-F{more}]{{2}})+", digits):
+        raise bad(f"{shown(value)} has to be octets of two hexadecimal digits each", example)
+    if len(digits) > 2 * OCTETS_MAX:
+        raise bad(f"{shown(value)} is too long: {len(digits) // 2} octets, {OCTETS_MAX} are taken")
+    return digits.lower()
+
+
+def _dns_name(value: str) -> str:
+    # RFC 1035 section 2.3.4; keepalived sends each label's length as one octet and checks nothing.
+    labels = [] if value == "." else value.removesuffix(".").split(".")
+    if any(not 0 < len(label) < 64 for label in labels) or len(value) > 253:
+        raise bad(f"{shown(value)} is no DNS name: labels of 1 to 63 characters, 253 in all")
+    return _word(value)
+
+
 def _schema(**extra: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **extra})
 
@@ -193,3 +220,6 @@ Label = Annotated[str, _text(_label), _schema(pattern=r"^eth0:[a-zA-Z0-9_.-]+$",
 Raw = Annotated[str, _text(_raw)]
 Word = Annotated[str, _text(_word)]
 Line = Annotated[str, _text(_line)]
+Hex = Annotated[str, _text(_hex)]
+HexPattern = Annotated[str, _text(_hex_pattern)]
+DnsName = Annotated[str, _text(_dns_name)]
