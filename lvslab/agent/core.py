@@ -293,6 +293,7 @@ class Agent:
             },
             "journal": self._faults.listed(),
             "listening": services.listening(),
+            "listening_udp": services.listening("udp"),
         }
         if self._role == "real-server":
             result["http"] = yield from self._local_http()
@@ -306,9 +307,10 @@ class Agent:
         reply(state.visible(recorded))
 
     def _local_http(self) -> Task:
-        ports = [p for s in self._supervisor.services.values() for p in s.ports()]
+        httpd = self._supervisor.services.get("httpd")
+        ports = [] if httpd is None else httpd.ports()
         if not ports:
-            return {"ok": False, "ms": None, "detail": "no service of this node listens"}
+            return {"ok": False, "ms": None, "detail": "this node has no web server"}
         order = {"vip": "127.0.0.1", "port": ports[0], "deadline": _LOCAL_HTTP_DEADLINE}
         try:
             (result,) = yield from requests(self._loop, self._supervisor, order)

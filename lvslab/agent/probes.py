@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import children, fetch, probe
+from . import asking, children, fetch, probe
 from .proto import Refused, now
 
 TYPE_CHECKING = False
@@ -120,7 +120,13 @@ def requests(
     if not 0 < count <= MAX_COUNT or deadline <= 0:
         raise Refused(f"{count} requests of {deadline:g} s each", f"1 to {MAX_COUNT}, above 0 s")
 
+    language = str(order.get("language", "HTTP"))
+    if language not in asking.LANGUAGES:
+        raise Refused(f"nobody speaks {language!r}", "one of " + ", ".join(asking.LANGUAGES))
+
     def work() -> list[dict[str, Any]]:
+        if language != "HTTP":
+            return [asking.once(order, deadline) for _ in range(count)]
         return [fetch.once(vip, port, path, deadline) for _ in range(count)]
 
     patience = count * deadline + 10.0 if seconds is None else seconds

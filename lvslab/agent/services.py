@@ -26,7 +26,9 @@ READY_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
 #: Seconds that a dead service's remaining processes are given to end by themselves.
 LEFTOVER_TIMEOUT = 5.0
-_LISTEN = "0A"
+#: States of /proc/net/tcp and /proc/net/udp (net/tcp_states.h): TCP_LISTEN; TCP_CLOSE, which a UDP
+#: socket has that is bound and connected to nobody.
+_LISTEN, _BOUND = "0A", "07"
 #: Child of keepalived -> where it writes its pid, newest version first.
 _PID_FILES = {
     "vrrp": ("/run/keepalived/vrrp.pid", "/run/keepalived_vrrp.pid", "/run/vrrp.pid"),
@@ -128,23 +130,24 @@ def command_line(pid: int) -> list[str]:
         return []
 
 
-def parse_listening(text: str) -> set[int]:
-    """Return the ports of /proc/net/tcp or tcp6 that something listens on."""
+def parse_listening(text: str, state: str = _LISTEN) -> set[int]:
+    """Return the ports of /proc/net/tcp, tcp6, udp or udp6 that something listens on."""
     ports = set()
     for line in text.splitlines()[1:]:
         words = line.split()
-        if len(words) > 3 and words[3] == _LISTEN:
+        if len(words) > 3 and words[3] == state:
             ports.add(int(words[1].rpartition(":")[2], 16))
     return ports
 
 
-def listening() -> list[int]:
-    """Return the TCP ports that something on this node listens on."""
+def listening(protocol: str = "tcp") -> list[int]:
+    """Return the ports of a protocol, tcp or udp, that something on this node listens on."""
     ports: set[int] = set()
-    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+    state = _LISTEN if protocol == "tcp" else _BOUND
+    for path in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
         try:
             with open(path, encoding="ascii") as file:
-                ports |= parse_listening(file.read())
+                ports |= parse_listening(file.read(), state)
         except FileNotFoundError:
             continue
     return sorted(ports)
@@ -239,6 +242,9 @@ class Supervisor:
         ready = service.ready
         ports = service.ports()
         if ports and not set(ports) <= set(listening()):
+            return False
+        datagrams = ready.get("udp", [])
+        if datagrams and not set(datagrams) <= set(listening("udp")):
             return False
         if "file" in ready and not os.path.exists(ready["file"]):
             return False
