@@ -10,7 +10,7 @@ VipOption = Annotated[
     str | None,
     typer.Option(
         "--vip",
-        metavar="VIP[:PORT]",
+        metavar="VIP[:PORT[/udp]]",
         help="Which virtual server (default: the first).",
         show_default=False,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lvslab.faults.model import Fault, Operation, Target
+from lvslab.faults.nodefiles import no_web_server
 
 _TOUCHES = "service:httpd"
 
@@ -30,6 +31,7 @@ FAULT = Fault(
     inject=_inject,
     heal=_heal,
     effect={"real-server": "timeout"},
+    refuses=no_web_server,
     lesson={
         "real-server": (
             "A port that accepts is no service that answers. The node itself is well, which is "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lvslab.faults.model import Fault, Operation, Target
+from lvslab.faults.nodefiles import no_web_server
 
 
 def _inject(target: Target) -> list[Operation]:
@@ -30,6 +31,7 @@ FAULT = Fault(
     heal=_heal,
     effect={"real-server": "refused"},
     default_for=frozenset({"real-server"}),
+    refuses=no_web_server,
     lesson={
         "real-server": (
             "No VIP moves and VRRP sees nothing: this is the health check's work alone, and its "

@@ -95,9 +95,13 @@ def httpd_back(target: Target) -> list[Operation]:
 
 def no_web_server(target: Target) -> str | None:
     """Return why a real server's web server cannot be broken; None where there is one."""
-    from lvslab.plan.build import ports_of
+    from lvslab.plan.serving import datagrams_at, dns_at, httpd_ports
 
-    return None if ports_of(target.lab, target.name) else "it serves nothing"
+    if httpd_ports(target.lab, target.name):
+        return None
+    dns, udp = dns_at(target.lab, target.name), datagrams_at(target.lab, target.name)
+    other = [f"DNS at port {port}" for port in dns] + [f"UDP at port {port}" for port in udp]
+    return f"it has no web server, only {', '.join(other)}" if other else "it serves nothing"
 
 
 def no_vip(target: Target) -> str | None:

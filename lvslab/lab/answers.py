@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lvslab.errors import NotFoundError
-from lvslab.lab.conditions import path_of
+from lvslab.lab.question import question
+from lvslab.topology.spoken import language
 
 if TYPE_CHECKING:
     from lvslab.lab.lab import Lab, Node
@@ -44,19 +45,25 @@ class Answers:
         return {name: count / total for name, count in self.served_by.items()}
 
 
-def virtual_server(spec: TopologySpec, wanted: str | None) -> VirtualServerSpec:
-    """Return the TCP virtual server of that VIP (and port), or the first.
+def virtual_server(
+    spec: TopologySpec, wanted: str | None, *, http: bool = False
+) -> VirtualServerSpec:
+    """Return the virtual server of that VIP (and port, and ``/udp``), or the first.
 
-    Raises NotFoundError.
+    Of several that fit, one that speaks HTTP; with ``http`` there is no other. Raises
+    NotFoundError.
     """
-    tcp = [vs for vs in spec.virtual_servers if vs.protocol == "TCP"]
-    for vs in tcp:
-        if wanted in (None, str(vs.vip), vs.key):
+    speaks_http = [language(spec, vs) == "HTTP" for vs in spec.virtual_servers]
+    known = [vs for vs, yes in zip(spec.virtual_servers, speaks_http, strict=True) if yes]
+    if not http:
+        known += [vs for vs in spec.virtual_servers if vs not in known]
+    for vs in known:
+        if wanted in (None, str(vs.vip), f"{vs.vip}:{vs.port}", vs.key):
             return vs
-    what = f"has no virtual server {wanted}" if wanted else "has no TCP virtual server"
+    of = "virtual server over HTTP" if http else "virtual server"
     raise NotFoundError(
-        f"lab {spec.name!r} {what}",
-        fix=f"there are: {', '.join(vs.key for vs in tcp)}" if tcp else None,
+        f"lab {spec.name!r} has no {of} {wanted}" if wanted else f"lab {spec.name!r} has no {of}",
+        fix=f"there are: {', '.join(vs.key for vs in known)}" if known else None,
     )
 
 
@@ -65,9 +72,7 @@ def ask(lab: Lab, client: Node, vs: VirtualServerSpec, count: int) -> Answers:
     results: list[dict[str, Any]] = client.link().request(
         "request",
         timeout=count * DEADLINE + _GRACE,
-        vip=str(vs.vip),
-        port=vs.port,
-        path=path_of(vs),
+        **question(lab.spec, vs),
         count=count,
         deadline=DEADLINE,
     )["results"]

@@ -145,12 +145,8 @@ def unmet_answers(spec: TopologySpec, answered: Mapping[str, Iterable[str]]) -> 
 
 
 def asked(spec: TopologySpec) -> list[VirtualServerSpec]:
-    """Return the virtual servers that a client asks: over TCP, with a real server to answer."""
-    return [
-        vs
-        for vs in spec.virtual_servers
-        if vs.protocol == "TCP" and any(m.weight > 0 for m in vs.members)
-    ]
+    """Return the virtual servers that a client asks: those with a real server to answer."""
+    return [vs for vs in spec.virtual_servers if any(m.weight > 0 for m in vs.members)]
 
 
 def spreads(vs: VirtualServerSpec) -> bool:

@@ -11,7 +11,6 @@ from lvslab.lab.api import in_parallel
 from lvslab.lab.conditions import (
     Unmet,
     asked,
-    path_of,
     unmet_answers,
     unmet_gateway,
     unmet_holders,
@@ -19,6 +18,7 @@ from lvslab.lab.conditions import (
     unmet_tables,
     unmet_tunnels,
 )
+from lvslab.lab.question import question
 from lvslab.observe.link import Subscription, with_log
 
 if TYPE_CHECKING:
@@ -120,9 +120,7 @@ class _Waiting:
                 count,
                 link.send(
                     "request",
-                    vip=str(vs.vip),
-                    port=vs.port,
-                    path=path_of(vs),
+                    **question(self._spec, vs),
                     count=count,
                     deadline=_REQUEST_DEADLINE,
                 ),

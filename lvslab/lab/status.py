@@ -282,7 +282,7 @@ def _server_reasons(spec: TopologySpec, servers: list[RealServerStatus]) -> list
     for server in servers:
         if server.problem:
             continue
-        if server.services and not server.http.get("ok"):
+        if "httpd" in server.services and not server.http.get("ok"):
             reasons.append(f"{server.name}: httpd does not answer: {server.http.get('detail')}")
         if vip_device(spec) == "lo":
             wanted = {

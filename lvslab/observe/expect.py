@@ -10,6 +10,7 @@ from lvslab.faults.model import Target
 from lvslab.timeline import bounds
 from lvslab.timeline.run import Promise, Quantity, Run
 from lvslab.topology.spec import PoolMember, TopologySpec, VirtualServerSpec
+from lvslab.topology.spoken import language
 
 #: What a fault is watched for where nothing is promised.
 _UNPROMISED = 30.0
@@ -52,7 +53,7 @@ def describe(
     """
     probed = _probed(spec)
     if not spec.clients or not probed:
-        missing = "client" if not spec.clients else "virtual server over TCP"
+        missing = "client" if not spec.clients else "virtual server over HTTP"
         raise FaultError(
             f"the lab has no {missing}: nothing can be measured",
             fix="add one to the topology, or inject without watching (--no-watch)",
@@ -90,6 +91,7 @@ def paths(spec: TopologySpec) -> dict[str, str]:
 
 def with_promises(spec: TopologySpec, run: Run, held: Mapping[str, Iterable[str]]) -> Run:
     """Add what is promised, given the VIPs that each director really holds."""
+    spec = _measured(spec)
     mine = set(held.get(run.node, ()))
     outage: list[bounds.Bound | None] = []
     takeover: list[bounds.Bound | None] = []
@@ -110,6 +112,7 @@ def with_promise_back(spec: TopologySpec, run: Run, down_for: float) -> Run:
     """Add what is promised of the way back, after ``down_for`` seconds of the fault."""
     if run.role != "director" or run.fault != "link-down":
         return run
+    spec = _measured(spec)
     found = [
         bounds.second_outage_after_link_return(spec, i, run.node, down_for=down_for)
         for i in spec.vrrp_instances
@@ -180,7 +183,13 @@ def expected_servers(spec: TopologySpec, without: str | None = None) -> dict[str
 
 
 def _probed(spec: TopologySpec) -> list[VirtualServerSpec]:
-    return [vs for vs in spec.virtual_servers if vs.protocol == "TCP"]
+    """Return the virtual servers that the probe asks: it speaks HTTP and nothing else."""
+    return [vs for vs in spec.virtual_servers if language(spec, vs) == "HTTP"]
+
+
+def _measured(spec: TopologySpec) -> TopologySpec:
+    """Return the topology without what the probe does not see: nothing is promised of that."""
+    return replace(spec, virtual_servers=tuple(_probed(spec)))
 
 
 def _members(vs: VirtualServerSpec) -> list[PoolMember]:

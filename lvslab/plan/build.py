@@ -29,6 +29,7 @@ from lvslab.plan.model import (
     Plan,
     Role,
 )
+from lvslab.plan.serving import httpd_ports, udp_services
 from lvslab.topology.spec import (
     ClientSpec,
     DirectorSpec,
@@ -148,7 +149,7 @@ def _real_server(
     known = vips if spec.inside is None else (spec.inside.gateway,)
     description = _description(lab, me.name, "real-server", known) | {
         "lo_vips": [str(v) for v in vips] if vip_device(spec) == "lo" else [],
-        "services": [httpd] if ports else [],
+        "services": [*([httpd] if ports else []), *udp_services(spec, me.name, me.address)],
         "virtual_servers": _virtual_servers(serves),
     }
     node = _node(spec, lab, network, "real-server", me.name, me.address, description)
@@ -175,15 +176,7 @@ def _client(spec: TopologySpec, lab: str, network: NetworkPlan, me: ClientSpec) 
 
 def ports_of(spec: TopologySpec, server: str) -> tuple[int, ...]:
     """Return the TCP ports at which a real server's httpd listens."""
-    found: set[int] = set()
-    for vs in spec.virtual_servers:
-        if vs.protocol == "TCP":
-            found |= ports_at(vs, server)
-        else:
-            # A check of a UDP service connects by TCP, to a port of its own.
-            checks = (m.check for m in vs.members if m.server == server)
-            found |= {c.connect_port for c in checks if c is not None and c.connect_port}
-    return tuple(sorted(found))
+    return httpd_ports(spec, server)
 
 
 def _virtual_servers(served: Iterable[VirtualServerSpec]) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from lvslab.topology.spec import (
     VrrpInstanceSpec,
     VrrpMember,
 )
+from lvslab.topology.spoken import UDP_CHECKS, language
 
 #: Adverts that a backup misses before it acts: keepalived's ``down_timer_adverts``, RFC 5798.
 DOWN_TIMER_ADVERTS = 3
@@ -146,7 +147,9 @@ def rs_removed(check: CheckSpec, delay_loop: float, answer: Answer) -> Bound:
     refused, connect_timeout when nothing answers (it also limits the wait for HTTP's answer),
     anything between when the kernel finds out that the neighbour is gone. keepalived:
     check_http.c epilog(), check_tcp.c tcp_epilog(): down with failure R+1, B between them.
-    A MISC_CHECK is taken to fail, within its misc_timeout (default: delay_loop).
+    A MISC_CHECK is taken to fail, within its misc_timeout (default: delay_loop). check_udp.c
+    udp_epilog() and check_dns.c dns_final() count alike; a port that is closed is an ICMP there,
+    of which a kernel sends six at once and then one a second to a host (net.ipv4.icmp_ratelimit).
     """
     tries, waits = check.retry + 1, check.retry * check.delay_before_retry
     longest = _attempt(check, delay_loop)
@@ -174,7 +177,9 @@ def rs_back(check: CheckSpec, delay_loop: float, *, attempt: float | None = None
     failed state, then all URLs are asked again (check_http.c epilog(), ``failed_url``).
     """
     spent = _attempt(check, delay_loop) if attempt is None else attempt
-    apart = max(delay_loop, check.delay_before_retry)
+    # check_dns.c and check_udp.c retry while it is up, and only then.
+    udp = check.kind in UDP_CHECKS
+    apart = delay_loop if udp else max(delay_loop, check.delay_before_retry)
     again = delay_loop if check.kind == "HTTP_GET" else 0.0
     if check.kind == "HTTP_GET":
         why = "HTTP_GET wants two good answers in a row, delay_loop apart"
@@ -182,6 +187,18 @@ def rs_back(check: CheckSpec, delay_loop: float, *, attempt: float | None = None
         why = "the first attempt that succeeds brings it back"
     second = f" + {_s(again)}" if again else ""
     return Bound("return", again, spent + apart + again, f"0..{_s(spent + apart)}{second}", why)
+
+
+def never_notices(check: CheckSpec, answer: Answer) -> bool:
+    """Say whether a check may be content for ever with a real server that went away so.
+
+    The kernel of a frozen one still accepts connections, and TCP_CHECK asks no more. Silence is
+    success to a UDP_CHECK without require_reply (layer4.c, udp_socket_state()); that nobody
+    answers ARP is a failure, if the kernel finds out before connect_timeout: no promise.
+    """
+    if check.kind == "UDP_CHECK" and not check.require_reply:
+        return answer != "refused"
+    return check.kind == "TCP_CHECK" and answer == "timeout"
 
 
 def second_outage_after_link_return(
@@ -282,15 +299,18 @@ def _expected_of_real_server(
     for vs in spec.virtual_servers:
         if vip is not None and vs.vip != vip:
             continue
+        if answer == "refused" and language(spec, vs) != "HTTP":
+            continue  # the web server alone is gone
         for member in vs.members:
             if member.server != target or member.weight == 0:
                 continue
             others = any(m.weight for m in vs.members if m.server != target)
             if not others and vs.sorry_server is None:
                 return None
-            if member.check is None or (answer == "timeout" and member.check.kind == "TCP_CHECK"):
-                # A frozen server's kernel still accepts connections, and TCP_CHECK asks no more.
+            if member.check is None or never_notices(member.check, answer):
                 return None
+            if answer == "refused" and member.check.kind in UDP_CHECKS:
+                return None  # it asks another program than the web server, which goes on
             bounds.append(rs_removed(member.check, vs.delay_loop, answer))
     bound = _hull(bounds)
     if bound is None:

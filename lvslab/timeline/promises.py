@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lvslab.timeline import bounds
 from lvslab.timeline.bounds import Bound
 from lvslab.topology.spec import TopologySpec, VrrpInstanceSpec
+from lvslab.topology.spoken import UDP_CHECKS
 
 #: How a real server can go, and a fault that makes it go so.
 _WAYS: tuple[tuple[bounds.Answer, str, str], ...] = (
@@ -15,6 +16,14 @@ _WAYS: tuple[tuple[bounds.Answer, str, str], ...] = (
     ("timeout", "freeze", "it accepts and says nothing"),
     ("unreachable", "power-off", "it is gone"),
 )
+
+
+#: The same, of a check that sends a datagram; no fault stops its service alone.
+_DATAGRAM: Mapping[bounds.Answer, str] = {
+    "refused": "its port refuses (ICMP)",
+    "timeout": "it says nothing",
+    "unreachable": "it is gone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +79,11 @@ def _of_checks(spec: TopologySpec, key: str) -> Iterator[Promised]:
         named = [m.server for m in vs.members if m.check == check]
         who = "a real server" if len(named) == len(vs.members) else ", ".join(named)
         for answer, fault, words in _WAYS:
-            if answer == "timeout" and check.kind == "TCP_CHECK":
-                continue  # a frozen server's kernel still accepts: it is never removed
+            if bounds.never_notices(check, answer):
+                continue
+            if check.kind in UDP_CHECKS:
+                words = _DATAGRAM[answer]
+                fault = "" if answer == "refused" else fault
             gone = bounds.rs_removed(check, vs.delay_loop, answer)
             yield Promised(f"{who} is removed: {words}", key, fault, gone)
         yield Promised(f"{who} is put back", key, "", bounds.rs_back(check, vs.delay_loop))

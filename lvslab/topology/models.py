@@ -5,11 +5,11 @@ The text under each field is its description in the JSON schema, so editors show
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from lvslab.topology.problems import shown
+from lvslab.topology.shorthands import block, digits, names, reply, several
 from lvslab.topology.spec import Debian, DnsType, Forwarding, Protocol, Scheduler
 from lvslab.topology.values import (
     Address,
@@ -23,7 +23,6 @@ from lvslab.topology.values import (
     Subnet,
     Vip,
     Word,
-    bad,
 )
 
 #: A timer in seconds; keepalived counts in microseconds.
@@ -36,48 +35,6 @@ class Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
     )
-
-
-def _block(key: str) -> Any:
-    """A value that stands for ``{key: value}``, and nothing that stands for ``{}``."""
-
-    def expand(value: Any) -> Any:
-        if value is None:
-            return {}
-        return value if isinstance(value, dict | Model) else {key: value}
-
-    return expand
-
-
-def _names(value: Any) -> Any:
-    """A list of names that stands for a mapping from each to nothing."""
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, list):
-        return value  # A mapping already, or nothing; anything else is told by its type.
-    result: dict[str, None] = {}
-    for index, item in enumerate(value):
-        if not isinstance(item, str):
-            raise bad(f"a name has to be text, not {shown(item)}", "put it in quotes", (index,))
-        if item in result:
-            raise bad(f"'{item}' is in this list twice", path=(index,))
-        result[item] = None
-    return result
-
-
-def _several(value: Any) -> Any:
-    return value if value is None or isinstance(value, list) else [value]
-
-
-def _digits(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _reply(value: Any) -> Any:
-    value = _digits(value)
-    if not isinstance(value, bool | str):
-        raise bad(f"{shown(value)} is not true, false or octets in hexadecimal", "put it in quotes")
-    return value
 
 
 class Network(Model):
@@ -141,7 +98,7 @@ class Auth(Model):
 
     auth_type: Literal["PASS", "AH"] = "PASS"
     """PASS (in the clear) or AH (IPsec)."""
-    auth_pass: Annotated[Word, BeforeValidator(_digits, json_schema_input_type=str | int)]
+    auth_pass: Annotated[Word, BeforeValidator(digits, json_schema_input_type=str | int)]
     """The password, at most 8 characters: keepalived ignores the rest."""
 
 
@@ -181,7 +138,7 @@ class Vrrp(Model):
     """Send adverts to each peer's address instead of the multicast group. Default: false."""
     auth: Annotated[
         Auth | None, BeforeValidator(
-            lambda value: value if value is None else _block("auth_pass")(value),
+            lambda value: value if value is None else block("auth_pass")(value),
             json_schema_input_type=Auth | str | int | None,
         )
     ] = None  # fmt: skip
@@ -198,7 +155,7 @@ class VrrpInstance(Vrrp):
     vips: Annotated[
         list[Vip],
         Field(min_length=1, max_length=255),
-        BeforeValidator(_several, json_schema_input_type=Vip | list[Vip]),
+        BeforeValidator(several, json_schema_input_type=Vip | list[Vip]),
     ]
     """The VIPs, each a /32 on eth0."""
     priorities: dict[str, Annotated[int, Field(ge=1, le=254)]] | None = None
@@ -246,9 +203,9 @@ class Check(Model):
     """MISC_CHECK: whole seconds until the command has failed. Default: keepalived's own."""
     misc_dynamic: bool | None = None
     """MISC_CHECK: whether the command's exit code sets the weight. Default: false."""
-    payload: Annotated[Hex, BeforeValidator(_digits)] | None = None
+    payload: Annotated[Hex, BeforeValidator(digits)] | None = None
     """UDP_CHECK: what is sent, in hexadecimal. Default: keepalived's own 32 octets."""
-    require_reply: Annotated[bool | HexPattern, BeforeValidator(_reply)] | None = None
+    require_reply: Annotated[bool | HexPattern, BeforeValidator(reply)] | None = None
     """UDP_CHECK: whether silence has failed; or what the answer has to begin with, in hexadecimal,
     with x for any digit. Default: false, only a port that is closed has failed."""
     min_reply_length: Annotated[int, Field(ge=0, le=65535)] | None = None
@@ -266,7 +223,7 @@ class Check(Model):
 CheckEntry = Annotated[
     Check | None,
     BeforeValidator(
-        lambda value: value if value is None else _block("type")(value),
+        lambda value: value if value is None else block("type")(value),
         json_schema_input_type=Check | CheckType | None,
     ),
 ]
@@ -340,13 +297,13 @@ class VirtualServer(Model):
     """The health check of every member. Default: HTTP_GET on / for TCP, none for UDP."""
     real_servers: Annotated[
         dict[str, Annotated[Member, BeforeValidator(
-            _block("weight"), json_schema_input_type=Member | int | None)]] | None,
-        BeforeValidator(_names, json_schema_input_type=list[str] | dict[str, Member | int | None]),
+            block("weight"), json_schema_input_type=Member | int | None)]] | None,
+        BeforeValidator(names, json_schema_input_type=list[str] | dict[str, Member | int | None]),
     ] = None  # fmt: skip
     """The pool: names, or names with settings. Default: every real server but the sorry server."""
     sorry_server: Annotated[
         Sorry | None, BeforeValidator(
-            lambda value: value if value is None else _block("server")(value),
+            lambda value: value if value is None else block("server")(value),
             json_schema_input_type=Sorry | str | None,
         )
     ] = None  # fmt: skip
@@ -357,15 +314,15 @@ class VirtualServer(Model):
 
 DirectorEntry = Annotated[
     Director,
-    BeforeValidator(_block("address"), json_schema_input_type=Director | Address | None),
+    BeforeValidator(block("address"), json_schema_input_type=Director | Address | None),
 ]
 RealServerEntry = Annotated[
     RealServer,
-    BeforeValidator(_block("address"), json_schema_input_type=RealServer | Address | None),
+    BeforeValidator(block("address"), json_schema_input_type=RealServer | Address | None),
 ]
 ClientEntry = Annotated[
     Client,
-    BeforeValidator(_block("address"), json_schema_input_type=Client | Address | None),
+    BeforeValidator(block("address"), json_schema_input_type=Client | Address | None),
 ]
 
 
@@ -383,24 +340,24 @@ class Topology(Model):
     directors: Annotated[
         dict[Name, DirectorEntry],
         Field(min_length=1),
-        BeforeValidator(_names, json_schema_input_type=list[Name] | dict[Name, DirectorEntry]),
+        BeforeValidator(names, json_schema_input_type=list[Name] | dict[Name, DirectorEntry]),
     ]
     """The load balancers, by name: a list of names, or names with settings."""
     real_servers: Annotated[
         dict[Name, RealServerEntry],
         Field(min_length=1),
-        BeforeValidator(_names, json_schema_input_type=list[Name] | dict[Name, RealServerEntry]),
+        BeforeValidator(names, json_schema_input_type=list[Name] | dict[Name, RealServerEntry]),
     ]
     """The real servers, by name: a list of names, or names with settings."""
     clients: Annotated[
         dict[Name, ClientEntry],
         Field(min_length=1),
-        BeforeValidator(_names, json_schema_input_type=list[Name] | dict[Name, ClientEntry]),
+        BeforeValidator(names, json_schema_input_type=list[Name] | dict[Name, ClientEntry]),
     ] = {"client": Client()}
     """The clients, by name. Default: one, called client."""
     vip: Annotated[
         Annotated[list[Vip], Field(min_length=1, max_length=255)] | None,
-        BeforeValidator(_several, json_schema_input_type=Vip | list[Vip]),
+        BeforeValidator(several, json_schema_input_type=Vip | list[Vip]),
     ] = None
     """Short for one VRRP instance VI_1 with this VIP, or these. Not with vrrp_instances."""
     vrrp: Vrrp = Vrrp()
@@ -412,6 +369,6 @@ class Topology(Model):
     global_raw: Raw = ""
     """Lines put verbatim into every director's global_defs."""
     director_sysctls: dict[
-        str, Annotated[Line, BeforeValidator(_digits, json_schema_input_type=str | int)]
+        str, Annotated[Line, BeforeValidator(digits, json_schema_input_type=str | int)]
     ] = {}
     """Sysctls of every director, such as net.ipv4.vs.expire_nodest_conn: 1."""

@@ -66,7 +66,7 @@ class DirectorSpec:
 
 @dataclass(frozen=True, slots=True)
 class RealServerSpec:
-    """Runs httpd. Holds every VIP it serves silently with DR and TUN, and none with NAT."""
+    """Runs what answers. Holds every VIP it serves silently with DR and TUN, and none with NAT."""
 
     name: str
     address: IPv4Address

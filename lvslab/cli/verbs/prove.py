@@ -80,7 +80,7 @@ def _prove(
     from lvslab.report import prove as report
 
     with opened(s) as lab:
-        vs = virtual_server(lab.spec, vip)
+        vs = virtual_server(lab.spec, vip, http=True)
         wanted = count or max(4, 3 * len(vs.members))
         with s.progress.step(f"{wanted} requests to {vs.key}, captured on every node"):
             recorded = record(lab, vs, path_of(vs), wanted, forwarding=forwarding)

@@ -45,7 +45,7 @@ def proxy(
             s.out.raw(f"{one.request}  {one.status or one.error}  {one.seconds:.2f} s")
 
     with opened(s) as lab:
-        vs = virtual_server(lab.spec, vip)
+        vs = virtual_server(lab.spec, vip, http=True)
         client = lab.a_client()
         try:
             server = Relay(

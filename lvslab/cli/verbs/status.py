@@ -10,7 +10,7 @@ from lvslab.cli.session import Session
 from lvslab.cli.verb import LAB, LOOK, verb
 
 if TYPE_CHECKING:
-    from lvslab.lab.status import LabStatus, NodeStatus
+    from lvslab.lab.status import LabStatus, NodeStatus, RealServerStatus
 
 
 @verb(panel=LAB, json=True, order=20)
@@ -107,11 +107,18 @@ def _gateway(known: Mapping[str, Any]) -> str:
     return f"{known['address']} is {known['node'] or known['mac'] or '?'}"
 
 
+def _http(server: RealServerStatus) -> str | None:
+    """Return what became of a request to a real server's httpd; None where it has none."""
+    if server.services and "httpd" not in server.services:
+        return None
+    return "ok" if server.http.get("ok") else server.http.get("detail") or "no answer"
+
+
 def _real_servers(s: Session, found: LabStatus) -> None:
     rows = (
         (
             *_common(r),
-            "ok" if r.http.get("ok") else r.http.get("detail") or "no answer",
+            _http(r),
             _gateway(r.gateway) if r.gateway else r.vips,
             [f"{key.rpartition('.')[2]}={value}" for key, value in r.sysctls.items()],
             [entry.split(" ")[0] for entry in r.listed_in],

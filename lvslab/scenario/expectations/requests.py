@@ -13,6 +13,7 @@ from lvslab.scenario.spec import Step
 from lvslab.timeline.events import ProbeResult
 from lvslab.timeline.outage import Outage, interval_of, outages, silence
 from lvslab.topology.spec import TopologySpec
+from lvslab.topology.spoken import language
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -95,7 +96,7 @@ def _promised_share(spec: TopologySpec, server: str) -> float:
     for vs in spec.virtual_servers:
         weights = {m.server: m.weight if vs.scheduler == "wrr" else min(1, m.weight)
                    for m in vs.members}  # fmt: skip
-        if vs.protocol == "TCP":
+        if language(spec, vs) == "HTTP":
             shares.append(100 * weights.get(server, 0) / max(1, sum(weights.values())))
     return sum(shares) / max(1, len(shares))
 

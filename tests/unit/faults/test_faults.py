@@ -13,7 +13,7 @@ from lvslab.errors import FaultError
 from lvslab.faults import registry
 from lvslab.faults.model import Fault, Target, target_of
 from lvslab.plan.render import keepalived_conf
-from lvslab.topology import builtins, load
+from lvslab.topology import builtins, load, loads
 from lvslab.topology.spec import (
     ClientSpec,
     DirectorSpec,
@@ -21,6 +21,7 @@ from lvslab.topology.spec import (
     RealServerSpec,
     TopologySpec,
 )
+from tests.unit.plan import specs
 
 ROOT = Path(__file__).resolve().parents[3]
 SPEC = TopologySpec(
@@ -237,7 +238,26 @@ def test_a_drifted_configuration_is_another(what: str) -> None:
 
 def test_default_is_taken_when_none_is_named() -> None:
     assert registry.choose(SPEC, "lvs1")[0].name == "link-down"
-    assert registry.choose(SPEC, "rs1")[0].name == "httpd-stop"
+    assert registry.choose(specs.article(), "rs1")[0].name == "httpd-stop"
+
+
+@pytest.mark.parametrize(
+    "name", ["httpd-stop", "httpd-hang", "httpd-slow", "httpd-status", "httpd-flap", "cpu-starve"]
+)
+def test_a_fault_of_the_web_server_wants_one(name: str) -> None:
+    udp = loads("""\
+directors: [lvs1]
+real_servers: [rs1, rs2]
+vip: 172.20.1.100
+virtual_servers:
+  - {port: 53, protocol: UDP, real_servers: [rs1]}
+  - {port: 514, protocol: UDP, real_servers: [rs1]}
+  - {port: 80, real_servers: [rs2]}
+""")
+    with pytest.raises(FaultError, match="no web server, only DNS at port 53, UDP at port 514"):
+        registry.choose(udp, "rs1", name)
+    assert registry.choose(udp, "rs2", name)[0].name == name
+    assert registry.choose(udp, "rs1", "freeze")[0].name == "freeze"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvslab.timeline import bounds
+from lvslab.timeline import bounds, promises
 from lvslab.topology.spec import CheckSpec, SorryServer, TopologySpec, VrrpInstanceSpec
 from tests.unit.plan import specs
 
@@ -277,3 +277,55 @@ def test_return_and_second_outage_are_ordered(check, delay, down_for):
     assert 0 <= back.low <= back.high
     bound = second(with_check(check, delay_loop=delay), down_for=down_for)
     assert 0 <= bound.low <= bound.high <= max(back.high, 0)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "low", "high"),
+    [
+        # DNS_CHECK (check_dns.c dns_final()) and UDP_CHECK (check_udp.c udp_epilog()) count as
+        # TCP_CHECK does: down with failure R + 1.
+        (CheckSpec("DNS_CHECK"), "refused", 9, 15),
+        (CheckSpec("DNS_CHECK"), "timeout", 21, 27),
+        (CheckSpec("UDP_CHECK", require_reply=True), "timeout", 21, 27),
+        (CheckSpec("UDP_CHECK", retry=1, delay_before_retry=1.0), "refused", 1, 7),
+    ],
+)
+def test_removal_by_a_check_that_sends_a_datagram(check, answer, low, high):
+    assert (low, high) == ends(bounds.rs_removed(check, 6.0, answer))
+
+
+def test_one_answer_brings_it_back_and_failed_attempts_are_a_loop_apart():
+    check = CheckSpec("DNS_CHECK", delay_before_retry=10.0)
+    assert ends(bounds.rs_back(check, 6.0, attempt=0.0)) == (0, 6)
+    assert ends(bounds.rs_back(check, 6.0)) == (0, 9)
+
+
+def test_silence_is_success_to_a_udp_check_that_requires_no_reply():
+    deaf = CheckSpec("UDP_CHECK")
+    assert not bounds.never_notices(deaf, "refused")
+    assert bounds.never_notices(deaf, "timeout")
+    assert bounds.never_notices(deaf, "unreachable")
+    assert not bounds.never_notices(CheckSpec("UDP_CHECK", require_reply="66"), "timeout")
+    assert not bounds.never_notices(CheckSpec("DNS_CHECK"), "timeout")
+    spec = with_check(deaf, protocol="UDP")
+    assert bounds.expected(spec, "power-off", "rs1") is None
+    promised = [p.what for p in promises.all_of(spec) if "removed" in p.what]
+    assert promised == ["a real server is removed: its port refuses (ICMP)"]
+
+
+def test_a_web_server_that_stops_takes_nothing_else_with_it():
+    spec = with_check(CheckSpec("DNS_CHECK"), protocol="UDP", port=53)
+    assert ends(bounds.expected(spec, "httpd-stop", "rs1")) == (0, 0)
+    assert ends(bounds.expected(spec, "freeze", "rs1")) == (21, 27)
+    # Checked by DNS, a web server may be gone for ever.
+    other = with_check(CheckSpec("DNS_CHECK", connect_port=53))
+    assert bounds.expected(other, "httpd-stop", "rs1") is None
+    assert ends(bounds.expected(other, "freeze", "rs1")) == (21, 27)
+
+
+def test_tcp_and_udp_on_one_port_have_bounds_of_their_own():
+    tcp = specs.virtual_server(port=53, members=specs.pool(check=CheckSpec("TCP_CHECK", retry=0)))
+    udp = replace(tcp, protocol="UDP", members=specs.pool(check=CheckSpec("DNS_CHECK")))
+    spec = specs.article(virtual_servers=(tcp, udp))
+    found = {(p.of, p.bound.high) for p in promises.all_of(spec) if "refuses" in p.what}
+    assert found == {("172.20.1.100:53", 6.0), ("172.20.1.100:53/udp", 15.0)}

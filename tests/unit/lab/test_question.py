@@ -1,0 +1,63 @@
+"""What a client asks a virtual server, and which one is meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from lvslab import topology
+from lvslab.errors import NotFoundError
+from lvslab.lab.answers import virtual_server
+from lvslab.lab.conditions import asked, unmet_answers
+from lvslab.lab.question import question
+
+BOTH = topology.loads("""\
+directors: [lvs1]
+real_servers: [rs1, rs2]
+vip: [172.20.1.100, 172.20.1.101]
+virtual_servers:
+  - {vip: 172.20.1.100, port: 53, protocol: UDP}
+  - {vip: 172.20.1.100, port: 53, check: TCP_CHECK}
+  - {vip: 172.20.1.100, port: 514, protocol: UDP}
+  - {vip: 172.20.1.100, port: 80, check: {path: /health}}
+  - {vip: 172.20.1.101, port: 514, protocol: UDP}
+""")
+VIP = "172.20.1.100"
+
+
+def test_each_is_asked_in_what_it_speaks():
+    assert [question(BOTH, vs) for vs in asked(BOTH)[:4]] == [
+        {"vip": VIP, "port": 53, "language": "DNS", "protocol": "UDP"},
+        {"vip": VIP, "port": 53, "language": "DNS", "protocol": "TCP"},
+        {"vip": VIP, "port": 514, "language": "UDP", "protocol": "UDP"},
+        {"vip": VIP, "port": 80, "path": "/health"},
+    ]
+
+
+def test_ready_wants_an_answer_over_each_protocol_of_a_port():
+    both = {"172.20.0.10", "172.20.0.11"}
+    answered = {vs.key: both for vs in BOTH.virtual_servers}
+    assert unmet_answers(BOTH, answered) == []
+    del answered[f"{VIP}:53/udp"]
+    (unmet,) = unmet_answers(BOTH, answered)
+    assert unmet.what == f"no request to {VIP}:53/udp was answered by rs1, rs2"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "key"),
+    [
+        (None, f"{VIP}:80"),
+        (VIP, f"{VIP}:80"),
+        (f"{VIP}:53", f"{VIP}:53/udp"),
+        (f"{VIP}:53/udp", f"{VIP}:53/udp"),
+        (f"{VIP}:514", f"{VIP}:514/udp"),
+        ("172.20.1.101", "172.20.1.101:514/udp"),
+    ],
+)
+def test_which_virtual_server_is_meant(wanted: str | None, key: str):
+    assert virtual_server(BOTH, wanted).key == key
+
+
+def test_where_only_http_will_do_there_is_no_other():
+    assert virtual_server(BOTH, None, http=True).key == f"{VIP}:80"
+    with pytest.raises(NotFoundError, match="no virtual server over HTTP 172"):
+        virtual_server(BOTH, "172.20.1.101", http=True)
