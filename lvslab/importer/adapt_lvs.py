@@ -8,23 +8,23 @@ from typing import get_args
 from lvslab.conf.lexer import Word
 from lvslab.conf.tree import Node
 from lvslab.conf.values import ipv4, whole
+from lvslab.importer.adapt_udp import datagram
 from lvslab.importer.model import Fate
 from lvslab.importer.twins import Twins, line
 from lvslab.plan.render import page_of
 from lvslab.topology.spec import Scheduler
+from lvslab.topology.spoken import UDP_CHECKS
 
 #: What any check with a connection takes; of a check that something stands in for, these are left.
 _COMMON = frozenset(
     {"connect_port", "connect_timeout", "retry", "delay_before_retry", "warmup", "delay_loop"}
 )
-_TCP = "TCP_CHECK in the lab, of the same port at the same times: its servers speak HTTP only"
+_TCP = "TCP_CHECK in the lab, of the same port at the same times: its servers speak no SMTP"
 _HTTP = "HTTP_GET in the lab: the same request without TLS"
 #: The checks that the lab's real servers cannot answer, and what stands in for them.
 _STANDINS = {
     "SSL_GET": ("HTTP_GET", _HTTP),
     "SMTP_CHECK": ("TCP_CHECK", _TCP),
-    "DNS_CHECK": ("TCP_CHECK", _TCP),
-    "UDP_CHECK": ("TCP_CHECK", _TCP),
 }
 _NOT_THERE = {
     "BFD_CHECK": "the lab's real servers speak no BFD: this server is never removed",
@@ -143,6 +143,8 @@ def _checks(twins: Twins, rs: Node, vs: Node) -> None:
                 twins.drop(child, Fate.STUBBED, f"not asked in the lab: {kind} stands in for it")
             if port is not None and check.last("connect_port") is None:
                 line(check, "connect_port", port)
+        if check.keyword in UDP_CHECKS:
+            datagram(twins, check)
         if check.keyword == "HTTP_GET":
             for url in check.all("url"):
                 _url(twins, url, rs)
@@ -193,8 +195,9 @@ def _ports(twins: Twins, rs: Node, vs: Node) -> None:
     if own != port:
         note = f"port {port}: direct routing delivers to that one, whatever is written here"
         twins.say(rs, ["real_server", rs.arg(), port], Fate.MAPPED, note)
-    for check in rs.all("HTTP_GET", "TCP_CHECK"):
-        if check.last("connect_port") is None and (own not in (port, "") or udp):
+    for check in rs.all("HTTP_GET", "TCP_CHECK", *UDP_CHECKS):
+        by_tcp = check.keyword not in UDP_CHECKS
+        if check.last("connect_port") is None and (own not in (port, "") or (udp and by_tcp)):
             line(check, "connect_port", own or port)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lvslab.conf.models import Check, RealServer, VirtualServer
 from lvslab.conf.tree import Node, render
+from lvslab.conf.values import whole
 from lvslab.conf.view import CHECKS
 from lvslab.importer.model import ImportProblem
 from lvslab.importer.words import MAIL, SCRIPTS, STUB
@@ -39,7 +40,13 @@ _SERVER = frozenset(
     ]
 )
 #: The checks that a topology has.
-_CHECKS = ("HTTP_GET", "TCP_CHECK", "MISC_CHECK")
+_CHECKS = (
+    "HTTP_GET",
+    "TCP_CHECK",
+    "UDP_CHECK",
+    "DNS_CHECK",
+    "MISC_CHECK",
+)
 #: A ping needs no key: any node answers it.
 _REAL = frozenset({"weight", "inhibit_on_failure", *CHECKS}) - {"PING_CHECK"}
 
@@ -133,6 +140,14 @@ _CHECK = frozenset(
 )
 
 
+#: What else a topology says of a check of that kind.
+_OF_KIND = {
+    "HTTP_GET": frozenset({"nb_get_retry"}),
+    "UDP_CHECK": frozenset({"payload", "require_reply", "min_reply_length", "max_reply_length"}),
+    "DNS_CHECK": frozenset({"type", "name"}),
+}
+
+
 def _check(check: Check) -> dict[str, Any]:
     made: dict[str, Any] = {
         "type": check.kind,
@@ -148,6 +163,16 @@ def _check(check: Check) -> dict[str, Any]:
             "misc_timeout": None if check.misc_timeout is None else round(check.misc_timeout),
             "misc_dynamic": check.has("misc_dynamic") or None,
         }
+    if check.kind == "UDP_CHECK":
+        required = check.node.last("require_reply")
+        made |= {
+            "payload": _arg(check.node, "payload"),
+            "require_reply": None if required is None else required.arg() or True,
+            "min_reply_length": _whole(check.node, "min_reply_length"),
+            "max_reply_length": _whole(check.node, "max_reply_length"),
+        }
+    if check.kind == "DNS_CHECK":
+        made |= {"dns_type": _arg(check.node, "type"), "name": _arg(check.node, "name")}
     if check.kind == "HTTP_GET" and check.urls:
         url = check.urls[0]
         status = _arg(url, "status_code")
@@ -162,10 +187,15 @@ def _check(check: Check) -> dict[str, Any]:
 
 def _raw_check(check: Check) -> str:
     """Return what a topology has no key for: also the second URL and those after it."""
-    known = _CHECK | ({"nb_get_retry"} if check.kind == "HTTP_GET" else set())
+    known = _CHECK | _OF_KIND.get(check.kind, frozenset())
     return raw_of(check.node, known) + render(Node([], list(check.urls[1:])))
 
 
 def _arg(node: Node, keyword: str) -> str | None:
     found = node.last(keyword)
     return found.arg() or None if found else None
+
+
+def _whole(node: Node, keyword: str) -> int | None:
+    found = node.last(keyword)
+    return whole(found.arg()) if found else None

@@ -30,6 +30,8 @@ RESERVED = frozenset({"all", "none", "vip", "localhost", "host", "gateway"})
 LABEL_MAX = 15
 #: What keepalived reads as one word of its configuration holds no more (parser.c, MAXBUF 1024).
 OCTETS_MAX = 255
+#: RFC 1035 section 2.3.4: 255 octets, of which the first length and the root's are two.
+DNS_NAME_MAX = 253
 
 
 def bad(message: str, hint: str = "", path: tuple[str | int, ...] = ()) -> PydanticCustomError:
@@ -195,8 +197,10 @@ def _octets(value: str, more: str, example: str) -> str:
 def _dns_name(value: str) -> str:
     # RFC 1035 section 2.3.4; keepalived sends each label's length as one octet and checks nothing.
     labels = [] if value == "." else value.removesuffix(".").split(".")
-    if any(not 0 < len(label) < 64 for label in labels) or len(value) > 253:
-        raise bad(f"{shown(value)} is no DNS name: labels of 1 to 63 characters, 253 in all")
+    if any(not 0 < len(label) < 64 for label in labels) or len(value) > DNS_NAME_MAX:
+        raise bad(
+            f"{shown(value)} is no DNS name: labels of 1 to 63 characters, {DNS_NAME_MAX} in all"
+        )
     return _word(value)
 
 

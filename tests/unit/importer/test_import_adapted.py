@@ -9,6 +9,8 @@ from lvslab.conf import load_text
 from lvslab.importer import Fate, Imported, Source, import_confs
 from lvslab.plan import render
 from lvslab.plan.build import ports_of
+from lvslab.plan.serving import datagrams_at, dns_at
+from lvslab.topology.spec import CheckSpec
 
 
 def lab(*texts: str, subnet: str | None = None) -> Imported:
@@ -56,14 +58,77 @@ def test_a_check_of_another_service_is_a_connection_to_the_same_port_at_the_same
     assert fate(made, "retry 2") == ("kept", "")
 
 
-def test_a_check_by_udp_is_one_by_tcp_and_httpd_answers_it():
-    text = "DNS_CHECK {\n name example.org\n }"
-    made = lab(instance() + server(text, port="53", protocol="UDP"))
+def checked(text: str, port: str = "514") -> tuple[Imported, CheckSpec]:
+    """Import a UDP virtual server with that check."""
+    made = lab(instance() + server(text, port=port, protocol="UDP"))
     check = made.spec.virtual_servers[0].members[0].check
-    # keepalived's own for DNS_CHECK would be 3 attempts, delay_loop apart: those of the lab.
     assert check is not None
-    assert (check.kind, check.connect_port) == ("TCP_CHECK", 53)
-    assert ports_of(made.spec, "rs1") == (53,)
+    return made, check
+
+
+def test_a_dns_check_is_kept_and_a_dns_server_answers_it():
+    made, check = checked("DNS_CHECK {\n type A\n name example.org\n }", port="53")
+    assert (check.kind, check.connect_port) == ("DNS_CHECK", None)
+    assert (check.dns_type, check.name, check.retry) == ("A", "example.org", 3)
+    # keepalived's own for DNS_CHECK: attempts are a delay_loop apart.
+    assert check.delay_before_retry == made.spec.virtual_servers[0].delay_loop
+    for line in ("DNS_CHECK", "type A", "name example.org"):
+        assert fate(made, line)[0] == "kept"
+    assert (ports_of(made.spec, "rs1"), dns_at(made.spec, "rs1")) == ((), (53,))
+
+
+def test_of_a_dns_check_only_what_keepalived_takes_counts():
+    made, check = checked("DNS_CHECK {\n type aaaa\n type PTR\n name a..b\n name c\n name d\n }")
+    assert (check.dns_type, check.name) == ("AAAA", "c")
+    assert fate(made, "type aaaa") == ("mapped", "type AAAA")
+    for line in ("type PTR", "name a..b", "name d"):
+        assert fate(made, line)[0] == "mapped"
+
+
+def test_a_udp_check_is_kept_with_what_it_sends_and_wants():
+    text = "payload deadbeef\n require_reply 66xx\n min_reply_length 2\n max_reply_length 64"
+    made, check = checked(f"UDP_CHECK {{\n {text}\n retry 1\n }}")
+    assert (check.kind, check.payload, check.require_reply) == ("UDP_CHECK", "deadbeef", "66xx")
+    assert (check.min_reply_length, check.max_reply_length, check.retry) == (2, 64, 1)
+    for line in ("UDP_CHECK", "payload", "require_reply", "min_reply", "max_reply", "retry"):
+        assert fate(made, line)[0] == "kept"
+    assert (ports_of(made.spec, "rs1"), datagrams_at(made.spec, "rs1")) == ((), (514,))
+
+
+def test_octets_are_those_that_keepalived_reads():
+    made, check = checked("UDP_CHECK {\n payload DE A 0b1\n require_reply 1X 2\n }")
+    # Each digit alone is an octet (parser.c, read_hex_str()).
+    assert (check.payload, check.require_reply) == ("de0a0b01", "1x02")
+    assert fate(made, "payload")[0] == "mapped"
+    broken, check = checked("UDP_CHECK {\n payload xyz\n require_reply no\n }")
+    assert (check.payload, check.require_reply) == (None, True)
+    assert [fate(broken, line)[0] for line in ("payload", "require_reply")] == ["mapped", "mapped"]
+
+
+def test_lengths_that_keepalived_does_not_look_at_or_nothing_has():
+    made, check = checked("UDP_CHECK {\n require_reply\n min_reply_length 3\n }")
+    assert (check.require_reply, check.min_reply_length) == (True, None)
+    assert fate(made, "require_reply")[0] == "kept"
+    assert fate(made, "min_reply_length")[0] == "mapped"
+    made, check = checked("UDP_CHECK {\n require_reply 66\n min_reply_length 300\n }")
+    assert check.min_reply_length is None
+    assert fate(made, "min_reply_length")[0] == "unsupported"
+
+
+def test_direct_routing_delivers_datagrams_to_the_port_of_the_virtual_server():
+    text = instance() + server("UDP_CHECK {\n }", port="514", protocol="UDP")
+    made = lab(text.replace("real_server 10.0.0.11 514", "real_server 10.0.0.11 5514"))
+    (member,) = made.spec.virtual_servers[0].members
+    assert member.check is not None
+    assert (member.port, member.check.connect_port) == (514, 5514)
+    assert datagrams_at(made.spec, "rs1") == (514, 5514)
+
+
+def test_dns_over_both_protocols_is_two_virtual_servers():
+    text = "DNS_CHECK {\n }"
+    made = lab(instance() + server(text, port="53", protocol="UDP") + server(text, port="53"))
+    assert [vs.protocol for vs in made.spec.virtual_servers] == ["UDP", "TCP"]
+    assert (ports_of(made.spec, "rs1"), dns_at(made.spec, "rs1")) == ((), (53,))
 
 
 def test_a_ping_is_kept_and_bfd_and_files_are_not():
