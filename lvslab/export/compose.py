@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from importlib.resources import files
 from typing import Any
 
 from lvslab import yamltext
@@ -13,7 +15,12 @@ from lvslab.plan.build import (
 )
 from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS, vips_of
 from lvslab.plan.render import DOCROOT, RUN, httpd_conf, keepalived_conf
+from lvslab.plan.serving import datagram_words, dns_argv, dns_at
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
+from lvslab.topology.spoken import language
+
+#: The program that answers datagrams: a configuration, and where it is in a container.
+_DATAGRAMS, _DATAGRAMS_AT = "datagrams", "/opt/lvslab/datagrams.py"
 
 _HEAD = """\
 # {name}, written by lvslab: docker compose up -d --build
@@ -70,7 +77,10 @@ def compose_file(spec: TopologySpec, dockerfile: str) -> ExportedFile:
     head = _HEAD.format(
         name=spec.name,
         client=spec.clients[0].name if spec.clients else first,
-        vip=next((vs.key for vs in spec.virtual_servers), next(iter(spec.vips), "")),
+        vip=next(
+            (vs.key for vs in spec.virtual_servers if language(spec, vs) == "HTTP"),
+            next(iter(spec.vips), ""),
+        ),
     )
     return exported("docker-compose.yaml", head + yamltext.dump(document, width=1000))
 
@@ -103,19 +113,35 @@ def _real_server(spec: TopologySpec, me: RealServerSpec, configs: dict[str, Any]
         "sysctls": dict(REAL_SERVER_SYSCTLS),
     }
     start = [f"ip address replace {vip}/32 dev lo" for vip in vips_of(spec, me.name)]
-    if not ports:
-        return service | {"command": ["sh", "-ec", "; ".join([*start, "exec sleep infinity"])]}
-    conf, page = f"{me.name}-httpd", f"{me.name}-page"
-    configs[conf] = {"content": _literal(httpd_conf(me, ports))}
-    configs[page] = {"content": f"from {me.address}\n"}
-    start += [f"mkdir -p {RUN}", f"exec apache2 -D FOREGROUND -f {HTTPD_CONF}"]
-    return service | {
-        "configs": [
+    mounted: list[dict[str, str]] = []
+    programs = [dns_argv(port, me.address) for port in dns_at(spec, me.name)]
+    words = datagram_words(spec, me.name)
+    if words:
+        configs[_DATAGRAMS] = {"content": _literal(_datagrams())}
+        mounted.append({"source": _DATAGRAMS, "target": _DATAGRAMS_AT})
+        programs.append(["python3", "-u", _DATAGRAMS_AT, str(me.address), *words])
+    if ports:
+        conf, page = f"{me.name}-httpd", f"{me.name}-page"
+        configs[conf] = {"content": _literal(httpd_conf(me, ports))}
+        configs[page] = {"content": f"from {me.address}\n"}
+        mounted += [
             {"source": conf, "target": HTTPD_CONF},
             {"source": page, "target": f"{DOCROOT}/index.html"},
-        ],
-        "command": ["sh", "-ec", "; ".join(start)],
+        ]
+        start.append(f"mkdir -p {RUN}")
+        programs.append(["apache2", "-D", "FOREGROUND", "-f", HTTPD_CONF])
+    programs = programs or [["sleep", "infinity"]]
+    # The last one is the container's; the others end with it.
+    shell = "; ".join([*start, *(f"{shlex.join(p)} & true" for p in programs[:-1])])
+    last = f"exec {shlex.join(programs[-1])}"
+    return service | {
+        **({"configs": mounted} if mounted else {}),
+        "command": ["sh", "-ec", f"{shell}; {last}" if shell else last],
     }
+
+
+def _datagrams() -> str:
+    return files("lvslab").joinpath("agent", "datagrams.py").read_text(encoding="utf-8")
 
 
 def _literal(text: str) -> str:

@@ -10,6 +10,7 @@ from lvslab.plan.build import KEEPALIVED_CONF
 from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS, vips_of
 from lvslab.plan.render import instances_of, keepalived_conf
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
+from lvslab.topology.spoken import UDP_CHECKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,8 @@ def services(spec: TopologySpec, me: RealServerSpec | None = None) -> tuple[Serv
             found[Service(vs.vip, member.port, protocol)] = None
             check = member.check
             if check is not None and check.kind != "MISC_CHECK":
-                found[Service(me.address, check.connect_port or member.port, "tcp")] = None
+                by = "udp" if check.kind in UDP_CHECKS else "tcp"
+                found[Service(me.address, check.connect_port or member.port, by)] = None
         sorry = vs.sorry_server
         if sorry is not None and sorry.server == me.name:
             found[Service(vs.vip, sorry.port, protocol)] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,44 @@ def test_compose_gives_every_node_what_the_lab_gives_it():
     assert told("rs1-httpd") == httpd_conf(spec.real_servers[0], (80, 8080))
     assert told("rs1-page") == "from 10.9.0.11\n"
     assert services["lvs1"]["build"]["dockerfile_inline"].replace("$$", "$") == DOCKERFILE
+
+
+UDP = """\
+directors: [lvs1]
+real_servers: [rs1, rs2]
+vip: 172.20.1.100
+virtual_servers:
+  - {port: 53, protocol: UDP, check: DNS_CHECK, real_servers: [rs1]}
+  - {port: 514, protocol: UDP, check: {type: UDP_CHECK, connect_port: 515}, real_servers: [rs1]}
+  - {port: 80, real_servers: [rs2]}
+"""
+
+
+def test_what_is_udp_is_let_in_as_udp_also_by_its_check():
+    text = files_of(loads(UDP))["rs1/etc/nftables.d/lvs.nft"].content
+    assert [line.split("daddr ")[1] for line in text.splitlines() if "daddr" in line] == [
+        "172.20.1.100 udp dport 53 accept",
+        "172.20.0.10 udp dport 53 accept",
+        "172.20.1.100 udp dport 514 accept",
+        "172.20.0.10 udp dport 515 accept",
+    ]
+
+
+def test_compose_serves_udp_and_dns_as_the_lab_does():
+    whole = compose_of(loads(UDP))
+    shell = whole["services"]["rs1"]["command"][-1]
+    assert subprocess.run(["sh", "-nc", shell], check=False).returncode == 0
+    dns, datagrams = shell.split("; ")[-2:]
+    assert dns.startswith("dnsmasq --keep-in-foreground")
+    assert dns.endswith(" & true")
+    assert datagrams == "exec python3 -u /opt/lvslab/datagrams.py 172.20.0.10 514 515"
+    program = whole["configs"]["datagrams"]["content"].replace("$$", "$")
+    compile(program, "datagrams.py", "exec")
+    assert "from ." not in program
+    assert whole["services"]["rs1"]["configs"] == [
+        {"source": "datagrams", "target": "/opt/lvslab/datagrams.py"}
+    ]
+    assert "exec apache2" in whole["services"]["rs2"]["command"][-1]
 
 
 def test_it_is_written_once_and_not_over_something_else(tmp_path: Path):
