@@ -1,0 +1,252 @@
+"""UDP and DNS on a real engine: who answers, as whom, and what the checks do when nobody does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lvslab import topology
+from lvslab.lab import Lab, lab_status
+from lvslab.lab.answers import ask, virtual_server
+from lvslab.timeline import bounds
+from lvslab.timeline.run import ALLOWANCE
+from lvslab.topology.spec import CheckSpec, VirtualServerSpec
+
+from .proofs import in_node, opened
+from .test_observing import Wait, heard
+
+pytestmark = pytest.mark.engine
+
+VIP = "172.29.1.100"
+#: Every way of checking: silence has failed, only a closed port has, certain octets; DNS over
+#: both protocols. 41 is ``A``. Of a closed port a kernel tells a host six times, and then once a
+#: second (net.ipv4.icmp_ratelimit, XRLIM_BURST_FACTOR): three checks each 4 s are within that.
+TOPOLOGY = """
+name: {name}
+debian: {debian}
+network: {{subnet: 172.29.0.0/16}}
+directors: {{lvs1: {{address: 172.29.1.1}}}}
+real_servers: [rs1, rs2]
+clients: {{client: {{address: 172.29.1.200}}}}
+vrrp_instances: {{VI_1: {{vips: [172.29.1.100], version: 3, advert_int: 0.1}}}}
+virtual_servers:
+  - port: 514
+    protocol: UDP
+    forwarding: {forwarding}
+    delay_loop: 4
+    check: {{type: UDP_CHECK, payload: 41, require_reply: true, connect_timeout: 2, {retries}}}
+  - port: 515
+    protocol: UDP
+    forwarding: {forwarding}
+    delay_loop: 4
+    check: {{type: UDP_CHECK, connect_timeout: 2, {retries}}}
+  - port: 516
+    protocol: UDP
+    forwarding: {forwarding}
+    delay_loop: 4
+    check:
+      type: UDP_CHECK
+      payload: 41
+      require_reply: 42xx
+      min_reply_length: 3
+      max_reply_length: 8
+      connect_timeout: 2
+      retry: 1
+      delay_before_retry: 0.5
+  - port: 53
+    protocol: UDP
+    forwarding: {forwarding}
+    delay_loop: 0.5
+    check: {{type: DNS_CHECK, connect_timeout: 2, {retries}}}
+  - port: 53
+    forwarding: {forwarding}
+    delay_loop: 0.5
+    check: {{type: DNS_CHECK, dns_type: AAAA, name: www.example.org, connect_timeout: 2}}
+"""
+RETRIES = "retry: 1, delay_before_retry: 0.5"
+WAYS = [("DR", "trixie"), ("DR", "bookworm"), ("NAT", "trixie"), ("TUN", "trixie")]
+
+#: Sends datagrams from sockets that take an answer from anybody, and prints from whom it came:
+#: VIP PORT COUNT.
+SOURCES = r"""
+import json, socket, sys
+seen = []
+for _ in range(int(sys.argv[3])):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        s.sendto(b"hello", (sys.argv[1], int(sys.argv[2])))
+        data, peer = s.recvfrom(2048)
+        seen.append([*peer, data.decode()])
+print(json.dumps(seen))
+"""
+
+
+def way_of(folder: Path, forwarding: str, debian: str) -> Path:
+    name = f"udp-{forwarding.lower()}-{debian[0]}"
+    text = TOPOLOGY.format(name=name, debian=debian, forwarding=forwarding, retries=RETRIES)
+    file = folder / f"{name}.yaml"
+    file.write_text(text)
+    return file
+
+
+@pytest.fixture(scope="module", params=WAYS, ids="-".join)
+def served(
+    built: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
+    """A lab of UDP alone for each way of forwarding, proven ready: each real server answered."""
+    file = way_of(tmp_path_factory.mktemp("udp"), *request.param)
+    with opened(file, file.stem) as lab:
+        yield lab
+
+
+def addresses(lab: Lab) -> dict[str, str]:
+    return {r.name: str(r.address) for r in lab.spec.real_servers}
+
+
+def table(lab: Lab) -> dict[tuple[str, int], list[str]]:
+    """Return the real servers that the director lists, by protocol and port."""
+    rows = lab.nodes["lvs1"].link().request("status", timeout=60)["ipvs"]
+    return {
+        (row["protocol"], row["port"]): sorted(s["address"] for s in row["servers"]) for row in rows
+    }
+
+
+def test_it_is_healthy_and_the_table_is_the_topology(served: Lab):
+    status = lab_status(served)
+    assert status.healthy, status.reasons
+    both = sorted(addresses(served).values())
+    ports = [("UDP", 514), ("UDP", 515), ("UDP", 516), ("UDP", 53), ("TCP", 53)]
+    assert table(served) == dict.fromkeys(ports, both)
+    for server in served.real_servers:
+        says = server.link().request("status", timeout=60)
+        assert {514, 515, 516, 53} <= set(says["listening_udp"])
+        assert 53 in says["listening"]
+        assert set(says["services"]) == {"dns", "udp"}
+
+
+@pytest.mark.parametrize("target", ["514/udp", "515/udp", "516/udp", "53/udp", "53"])
+def test_each_real_server_has_its_share_through_the_vip(served: Lab, target: str):
+    vs = virtual_server(served.spec, f"{VIP}:{target}")
+    assert vs.key == f"{VIP}:{target}" or target == "53"
+    answers = ask(served, served.a_client(), vs, 8)
+    # rr, and each request has a source port of its own: they alternate.
+    assert answers.failed == {}, answers.results
+    assert answers.served_by == {"rs1": 4, "rs2": 4}
+
+
+def test_answers_come_from_the_vip_whoever_gave_them(served: Lab):
+    told = in_node(served, "client", "python3", "-c", SOURCES, VIP, "514", "6")
+    seen = json.loads(told)
+    assert {(peer, port) for peer, port, _ in seen} == {(VIP, 514)}
+    assert {text for _, _, text in seen} == {f"from {a}\nhello" for a in addresses(served).values()}
+
+
+@pytest.fixture(scope="module")
+def direct(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab of direct routing, for tests that break something and put it back."""
+    file = way_of(tmp_path_factory.mktemp("udp"), "DR", "trixie")
+    with opened(file, "udp-broken") as lab:
+        yield lab
+
+
+def of(lab: Lab, target: str) -> tuple[VirtualServerSpec, CheckSpec]:
+    """Return a virtual server and the check of its members."""
+    vs = virtual_server(lab.spec, f"{VIP}:{target}")
+    check = vs.members[0].check
+    assert check is not None
+    return vs, check
+
+
+def row(lab: Lab, vs: VirtualServerSpec, server: str) -> dict[str, Any]:
+    """Return what an event of the table says of a real server."""
+    return {
+        "vip": VIP,
+        "port": vs.port,
+        "protocol": vs.protocol,
+        "server": addresses(lab)[server],
+    }
+
+
+def within(told: dict[str, Any], since: float, bound: bounds.Bound) -> None:
+    """Hold a change of the table against what the check promises."""
+    print(bound.formula, "->", round(told["since"] - since, 3), round(told["t"] - since, 3))
+    # Between the two polls it happened: neither after the one nor before the other.
+    assert told["since"] - since <= bound.high + ALLOWANCE
+    assert told["t"] - since >= bound.low - ALLOWANCE
+
+
+@pytest.mark.parametrize(
+    ("service", "target"), [("udp", "514/udp"), ("udp", "515/udp"), ("dns", "53/udp")]
+)
+def test_a_service_that_stops_is_removed_within_its_bound_and_comes_back(
+    direct: Lab, service: str, target: str
+):
+    vs, check = of(direct, target)
+    server = row(direct, vs, "rs1")
+    rs1 = direct.nodes["rs1"].link()
+    with (
+        heard(direct.nodes["lvs1"].link()) as changes,
+        heard(rs1) as node,
+    ):
+        direct.nodes["lvs1"].link().request("watch", seconds=90)
+        changes("ipvs.table")
+        rs1.request("service", name=service, action="stop", timeout=30)
+        ended = node("service.exited", service=service)
+        gone = changes("ipvs", change="removed", **server)
+        within(gone, ended["t"], bounds.rs_removed(check, vs.delay_loop, "refused"))
+        # The other one serves all of it.
+        answers = ask(direct, direct.a_client(), vs, 4)
+        assert (answers.served_by, answers.failed) == ({"rs2": 4}, {})
+        rs1.request("service", name=service, action="start", timeout=60)
+        started = node("service.started", service=service)
+        back = changes("ipvs", change="added", **server)
+        # An attempt that finds the port closed has failed at once.
+        bound = bounds.rs_back(check, vs.delay_loop, attempt=0.0)
+        ready = node("service.ready", service=service)
+        assert back["t"] >= started["t"]
+        assert back["since"] - ready["t"] <= bound.high + ALLOWANCE
+    answers = ask(direct, direct.a_client(), vs, 8)
+    assert answers.failed == {}
+    assert set(answers.served_by) == {"rs1", "rs2"}
+
+
+def silenced(lab: Lab, wait: Wait, service: str, target: str) -> None:
+    """Let a service of rs1 stand still, and see it removed within the bound of silence."""
+    vs, check = of(lab, target)
+    rs1 = lab.nodes["rs1"].link()
+    stop = {"op": "kill", "name": service, "signal": "STOP", "who": "all"}
+    go = {"op": "kill", "name": service, "signal": "CONT", "who": "all"}
+    answer = rs1.request("inject", fault="hang", fault_id="h", ops=[stop], heal=[go], timeout=60)
+    try:
+        gone = wait("ipvs", change="removed", **row(lab, vs, "rs1"))
+        within(gone, answer["t"], bounds.rs_removed(check, vs.delay_loop, "timeout"))
+        listed = table(lab)
+        assert addresses(lab)["rs1"] not in listed[vs.protocol, vs.port]
+        if service == "udp":
+            # Silence is success to a UDP_CHECK that requires no reply.
+            assert addresses(lab)["rs1"] in listed["UDP", 515]
+    finally:
+        rs1.request("heal", fault_id="h", timeout=60)
+    wait("ipvs", change="added", **row(lab, vs, "rs1"))
+
+
+@pytest.mark.parametrize(("service", "target"), [("udp", "514/udp"), ("dns", "53/udp")])
+def test_a_service_that_hangs_is_removed_where_an_answer_is_required(
+    direct: Lab, service: str, target: str
+):
+    link = direct.nodes["lvs1"].link()
+    with heard(link) as wait:
+        link.request("watch", seconds=90)
+        wait("ipvs.table")
+        silenced(direct, wait, service, target)
+
+
+def test_the_topology_is_one_that_can_be_read_back():
+    """Of what is above, without an engine."""
+    for forwarding, debian in WAYS:
+        text = TOPOLOGY.format(name="x", debian=debian, forwarding=forwarding, retries=RETRIES)
+        assert len(topology.loads(text).virtual_servers) == 5
