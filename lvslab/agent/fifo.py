@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 def server_name(text: str) -> str:
     """Turn keepalived's ``[172.20.1.10]:tcp:80`` into ``172.20.1.10:80``; others stay as they are.
 
-    IPv6 addresses keep their brackets.
+    UDP is told by ``/udp`` at the end, since DNS has both. IPv6 addresses keep their brackets.
     """
     address, bracket, rest = text.partition("]")
     if not bracket or not address.startswith("["):
         return text
     address = address[1:]
-    port = rest.rpartition(":")[2]
+    protocol, _, port = rest.removeprefix(":").rpartition(":")
+    port += "/udp" if protocol == "udp" else ""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

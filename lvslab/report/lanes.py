@@ -19,6 +19,8 @@ NONE, TWO, UNKNOWN = "none", "two", "unknown"
 #: What keepalived's FIFO tells that is a state. The rest of it are events, such as
 #: MASTER_RX_LOWER_PRI: a master that heard a lower priority, and is master still.
 _STATES = frozenset({"MASTER", "BACKUP", "FAULT", "STOP", "DELETED"})
+#: A row of a table: (VIP, port, protocol), and the real server's address and port.
+Row = tuple[tuple[str, int, str], str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,10 @@ def tables(seen: Seen) -> list[Stretch]:
     many = len(seen.spec.virtual_servers) > 1
     for director in seen.spec.directors:
         for server in seen.spec.virtual_servers:
-            service = f"{server.vip}:{server.port}"
             for member in server.members:
-                row = f"{director.name}: {member.server}" + (f" ({service})" if many else "")
-                key = (str(server.vip), server.port, str(member.address), member.port)
+                row = f"{director.name}: {member.server}" + (f" ({server.key})" if many else "")
+                service = (str(server.vip), server.port, server.protocol)
+                key = (service, str(member.address), member.port)
                 mine = [e for e in seen.events if e.node == director.name]
                 if director.name in polled:
                     found += _stretches(seen, row, None, _polled(mine, key, seen.begin))
@@ -152,24 +154,21 @@ def _tick(event: Event) -> tuple[str, str] | None:
 _QUIET = {"probe.result", "lab.initial", "ipvs.table", "ipvs.conns"}
 
 
-def _told(
-    events: Iterable[Event], key: tuple[str, int, str, int], begin: float
-) -> tuple[str, list[tuple[float, str]]]:
-    vip, port, address, own = key
+def _told(events: Iterable[Event], key: Row, begin: float) -> tuple[str, list[tuple[float, str]]]:
+    (vip, port, protocol), address, own = key
     changes = [
         (e.t - begin, "in" if e.data["state"].upper() == "UP" else "out")
         for e in events
         if e.kind == "lvs.rs"
         and {vip, str(port)} <= set(words_of(e.data["vs"]))
+        and ("udp" in words_of(e.data["vs"])) == (protocol == "UDP")
         and {address, str(own)} <= set(words_of(e.data["rs"]))
     ]
     first = "out" if changes and changes[0][1] == "in" else "in"
     return first, changes
 
 
-def _polled(
-    events: Iterable[Event], key: tuple[str, int, str, int], begin: float
-) -> list[tuple[float, str]]:
+def _polled(events: Iterable[Event], key: Row, begin: float) -> list[tuple[float, str]]:
     changes: list[tuple[float, str]] = []
     for event in events:
         if event.kind == "ipvs.table":
@@ -182,16 +181,19 @@ def _polled(
     return changes
 
 
-def _names(data: Mapping[str, Any], key: tuple[str, int, str, int]) -> bool:
-    told = (data.get("vip"), data.get("port"), data.get("server"), data.get("server_port"))
-    return told == key
+def _names(data: Mapping[str, Any], key: Row) -> bool:
+    return (_service(data), data.get("server"), data.get("server_port")) == key
 
 
-def _row(table: Any, key: tuple[str, int, str, int]) -> str:
+def _service(data: Mapping[str, Any]) -> tuple[Any, ...]:
+    return data.get("vip"), data.get("port"), data.get("protocol", "TCP")
+
+
+def _row(table: Any, key: Row) -> str:
     for service in table if isinstance(table, list) else []:
-        if (service.get("vip"), service.get("port")) == key[:2]:
+        if _service(service) == key[0]:
             for server in service.get("servers", ()):
-                if (server.get("address"), server.get("port")) == key[2:]:
+                if (server.get("address"), server.get("port")) == key[1:]:
                     return _weight(server)
     return "out"
 

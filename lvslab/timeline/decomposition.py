@@ -163,9 +163,11 @@ def removed(event: Event, address: str) -> bool:
 
 
 def words_of(text: str) -> Sequence[str]:
-    """Return the address and the port of what keepalived calls a real server."""
-    # keepalived writes [ADDRESS]:PROTOCOL:PORT or ADDRESS:PORT, by version.
-    return text.replace("[", " ").replace("]", " ").replace(":", " ").split()
+    """Return the address, the port and, where told, the protocol of a server of keepalived's."""
+    # keepalived writes [ADDRESS]:PROTOCOL:PORT or ADDRESS:PORT, by version; UDP is PORT/udp.
+    for mark in "[]:/":
+        text = text.replace(mark, " ")
+    return text.split()
 
 
 def _last_advert(events: Sequence[Event], node: str, before: float) -> float | None:
