@@ -163,8 +163,10 @@ def choose(
         )
     target = replace(target, params=parameters(fault, params or {}))
     if (why := fault.refuses(target)) is not None:
+        plain = replace(target, params=Params())
+        others = [f.name for f in fitting if f is not fault and f.refuses(plain) is None]
         raise FaultError(
             f"fault {fault.name!r} makes no sense on {node}: {why}",
-            fix=f"on {node}: {', '.join(f.name for f in fitting if f is not fault)}",
+            fix=f"on {node}: {', '.join(others)}",
         )
     return fault, target

@@ -254,8 +254,13 @@ virtual_servers:
   - {port: 514, protocol: UDP, real_servers: [rs1]}
   - {port: 80, real_servers: [rs2]}
 """)
-    with pytest.raises(FaultError, match="no web server, only DNS at port 53, UDP at port 514"):
+    with pytest.raises(
+        FaultError, match="no web server, only DNS at port 53, UDP at port 514"
+    ) as why:
         registry.choose(udp, "rs1", name)
+    # What is proposed instead is not refused there, too.
+    for other in str(why.value.fix).removeprefix("on rs1: ").split(", "):
+        assert registry.choose(udp, "rs1", other)[0].name == other
     assert registry.choose(udp, "rs2", name)[0].name == name
     assert registry.choose(udp, "rs1", "freeze")[0].name == "freeze"
 
