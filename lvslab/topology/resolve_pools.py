@@ -43,7 +43,7 @@ def virtual_servers(
             _server(context, (), server, server.vip or vip, addresses)
             for server, vip in zip(pool, held, strict=True)
         )
-    result: list[VirtualServerSpec] = []
+    result: list[tuple[Path, VirtualServerSpec]] = []
     seen: dict[tuple[IPv4Address, int, str], int] = {}
     for index, server in enumerate(servers):
         path: Path = ("virtual_servers", index)
@@ -59,20 +59,20 @@ def virtual_servers(
                 "merge the two",
             )  # fmt: skip
         seen.setdefault(key, index)
-        result.append(_server(context, path, server, vip, addresses))
+        result.append((path, _server(context, path, server, vip, addresses)))
     _spoken(context, result)
-    return tuple(result)
+    return tuple(spec for _, spec in result)
 
 
-def _spoken(context: Context, servers: list[VirtualServerSpec]) -> None:
+def _spoken(context: Context, servers: list[tuple[Path, VirtualServerSpec]]) -> None:
     """Note each check that asks a DNS server for something else."""
-    dns = dns_ports(servers)
-    for index, server in enumerate(servers):
+    dns = dns_ports(server for _, server in servers)
+    for path, server in servers:
         for member in server.members:
             port = closed_to(member, dns)
             if port is not None and member.check is not None:
                 context.bad(
-                    ("virtual_servers", index),
+                    path,
                     f"{member.check.kind} asks port {port} of {member.server}, where a DNS server "
                     "answers, and would always fail",
                     "DNS_CHECK, TCP_CHECK, or another 'connect_port'",
