@@ -19,6 +19,8 @@ from lvslab.topology.values import (
     Label,
     Line,
     Name,
+    Program,
+    ProgramPath,
     Raw,
     Subnet,
     Vip,
@@ -72,7 +74,9 @@ class Director(Model):
     """keepalived's router_id. Default: the director's name."""
     definitions: Raw = ""
     """Lines put verbatim before the vrrp_instances of this director's keepalived.conf."""
-
+    files: dict[ProgramPath, Program] = {}
+    """Programs put into it, each by its absolute path: the text of a script that keepalived runs.
+    They belong to root and are executable."""
     raw: Raw = ""
     """Lines put verbatim at the end of this director's keepalived.conf."""
 
