@@ -16,7 +16,7 @@ class HttpdSlow(Params):
 
 
 def _inject(target: Target) -> list[Operation]:
-    from lvslab.plan.build import ports_of
+    from lvslab.plan.httpd import ports_of
 
     delay = f"{target.given(HttpdSlow).delay * 1000:g}ms"
     # Segments with PSH carry an answer's end, those with FIN follow it: both wait, so that they

@@ -189,23 +189,33 @@ class VrrpInstance(Vrrp):
     """Lines put verbatim at the end of the vrrp_instance block."""
 
 
+CheckType = Literal[
+    "HTTP_GET",
+    "SSL_GET",
+    "TCP_CHECK",
+    "MISC_CHECK",
+    "none",
+]
+
+
 class Check(Model):
     """A health check. What a member's check leaves out is its virtual server's."""
 
-    type: Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK", "none"] | None = None
+    type: CheckType | None = None
     """How the server is checked. Default: HTTP_GET for TCP, none for UDP."""
     path: Word | None = None
-    """HTTP_GET: the path asked for. Default: /."""
+    """HTTP_GET, SSL_GET: the path asked for. Default: /."""
     status_code: Annotated[int, Field(ge=100, le=599)] | None = None
-    """HTTP_GET: the status that is healthy. Default: 200."""
+    """HTTP_GET, SSL_GET: the status that is healthy, and that its real server answers this path
+    with. Default: keepalived's own, 200 to 299."""
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
-    """HTTP_GET: MD5 that the body has to have, as genhash prints it. Default: any body."""
+    """HTTP_GET, SSL_GET: MD5 that the body has to have, as genhash prints it. Default: any body."""
     virtualhost: Word | None = None
-    """HTTP_GET: the Host header. Default: keepalived's own."""
+    """HTTP_GET, SSL_GET: the Host header. Default: keepalived's own."""
     connect_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """HTTP_GET, TCP_CHECK: port to connect to. Default: the real server's port."""
+    """HTTP_GET, SSL_GET, TCP_CHECK: port to connect to. Default: the real server's port."""
     connect_timeout: Seconds | None = None
-    """HTTP_GET, TCP_CHECK: seconds until an attempt has failed. Default: 3."""
+    """HTTP_GET, SSL_GET, TCP_CHECK: seconds until an attempt has failed. Default: 3."""
     retry: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Attempts after the first failed one until the real server is removed. Default: 3."""
     delay_before_retry: Seconds | None = None
@@ -224,9 +234,7 @@ CheckEntry = Annotated[
     Check | None,
     BeforeValidator(
         lambda value: value if value is None else _block("type")(value),
-        json_schema_input_type=Check
-        | Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK", "none"]
-        | None,
+        json_schema_input_type=Check | CheckType | None,
     ),
 ]
 

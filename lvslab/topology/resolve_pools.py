@@ -8,12 +8,15 @@ from lvslab.topology.context import Context
 from lvslab.topology.models import Check, Member, VirtualServer
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.resolve_vrrp import Vips
+from lvslab.topology.served import asks, checked_at, tls_places
 from lvslab.topology.spec import CheckSpec, PoolMember, SorryServer, VirtualServerSpec
-from lvslab.topology.yamltree import Path
+from lvslab.topology.yamltree import Mark, Path
 
+_HTTP = {"path", "status_code", "digest", "virtualhost", "connect_port", "connect_timeout"}
 #: Which keys of a check belong to which kind.
 _OWN = {
-    "HTTP_GET": {"path", "status_code", "digest", "virtualhost", "connect_port", "connect_timeout"},
+    "HTTP_GET": _HTTP,
+    "SSL_GET": _HTTP,
     "TCP_CHECK": {"connect_port", "connect_timeout"},
     "MISC_CHECK": {"misc_path", "misc_timeout", "misc_dynamic"},
     "none": set(),
@@ -33,7 +36,7 @@ def virtual_servers(
             _server(context, (), server, server.vip or vip, addresses)
             for server, vip in zip(pool, held, strict=True)
         )
-    result: list[VirtualServerSpec] = []
+    result: list[tuple[Path, VirtualServerSpec]] = []
     seen: dict[tuple[IPv4Address, int, str], int] = {}
     for index, server in enumerate(servers):
         path: Path = ("virtual_servers", index)
@@ -49,8 +52,9 @@ def virtual_servers(
                 "merge the two",
             )  # fmt: skip
         seen.setdefault(key, index)
-        result.append(_server(context, path, server, vip, addresses))
-    return tuple(result)
+        result.append((path, _server(context, path, server, vip, addresses)))
+    _one_way_each(context, result)
+    return tuple(spec for _, spec in result)
 
 
 def _vip(
@@ -245,3 +249,55 @@ def _port(context: Context, server: VirtualServer, port: int | None, path: Path)
             f"{server.port}, not on {port}",
             "remove it, or 'forwarding: NAT'",
         )
+
+
+def _one_way_each(context: Context, servers: list[tuple[Path, VirtualServerSpec]]) -> None:
+    """Note the checks that want of one port, or of one path there, what another does not."""
+    tls = tls_places(vs for _, vs in servers)
+    wanted: dict[tuple[str, int, str], frozenset[int]] = {}
+    # A check that the members share is told once.
+    told: set[Mark] = set()
+    for path, vs in servers:
+        for member in vs.members:
+            at, check = checked_at(member), member.check
+            if at is None or check is None:
+                continue
+            place = (*path, "real_servers", member.server, "check")
+            if not _own_check(context, path, member.server):
+                place = (*path, "check")
+            mark = context.document.at(place)
+            server, port = at
+            if check.kind == "HTTP_GET" and at in tls and mark not in told:
+                told.add(mark)
+                context.bad(
+                    place,
+                    f"{server} speaks TLS at port {port}, because of an SSL_GET, and HTTP_GET "
+                    "asks it there without",
+                    "SSL_GET in both, or another 'connect_port'",
+                )
+            for asked, codes in asks(check):
+                key = (server, port, asked)
+                both = wanted.get(key, codes) & codes
+                if not both and mark not in told:
+                    told.add(mark)
+                    context.bad(
+                        place,
+                        f"another check wants {_statuses(wanted[key])} of {server} for {asked} at "
+                        f"port {port}, and this one {_statuses(codes)}: a path has one status",
+                        "another 'path' for one of the two",
+                    )
+                wanted[key] = both or wanted[key]
+
+
+def _own_check(context: Context, path: Path, name: str) -> bool:
+    """Return whether a member has a check of its own in the file."""
+    servers = context.model.virtual_servers or ()
+    members = servers[int(path[-1])].real_servers or {}
+    return name in members and members[name].check is not None
+
+
+def _statuses(codes: frozenset[int]) -> str:
+    low, high = min(codes), max(codes)
+    if len(codes) > 1 and len(codes) == high - low + 1:
+        return f"a status of {low} to {high}"
+    return f"status {' or '.join(map(str, sorted(codes)))}"

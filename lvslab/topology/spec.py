@@ -17,7 +17,14 @@ Scheduler = Literal[
 ]
 Forwarding = Literal["DR", "NAT", "TUN"]
 Protocol = Literal["TCP", "UDP"]
-CheckKind = Literal["HTTP_GET", "TCP_CHECK", "MISC_CHECK"]
+CheckKind = Literal[
+    "HTTP_GET",
+    "SSL_GET",
+    "TCP_CHECK",
+    "MISC_CHECK",
+]
+#: Checks that ask for a page.
+ASKING: tuple[CheckKind, ...] = ("HTTP_GET", "SSL_GET")
 State = Literal["MASTER", "BACKUP"]
 
 
@@ -78,7 +85,8 @@ class CheckSpec:
 
     kind: CheckKind
     path: str = "/"
-    status_code: int = 200
+    #: None: keepalived's own, 200 to 299 (check_http.h, HTTP_DEFAULT_STATUS_CODE_MIN and _MAX).
+    status_code: int | None = None
     digest: str | None = None
     virtualhost: str | None = None
     connect_port: int | None = None

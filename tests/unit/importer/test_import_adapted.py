@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from lvslab.conf import load_text
 from lvslab.importer import Fate, Imported, Source, import_confs
 from lvslab.plan import render
-from lvslab.plan.build import ports_of
+from lvslab.plan.httpd import ports_of
 
 
 def lab(*texts: str, subnet: str | None = None) -> Imported:
