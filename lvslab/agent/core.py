@@ -306,10 +306,11 @@ class Agent:
         reply(state.visible(recorded))
 
     def _local_http(self) -> Task:
-        ports = [p for s in self._supervisor.services.values() for p in s.ports()]
-        if not ports:
+        there = [s for s in self._supervisor.services.values() if s.ports()]
+        if not there:
             return {"ok": False, "ms": None, "detail": "no service of this node listens"}
-        order = {"vip": "127.0.0.1", "port": ports[0], "deadline": _LOCAL_HTTP_DEADLINE}
+        order = {"vip": "127.0.0.1", "port": there[0].ports()[0], "deadline": _LOCAL_HTTP_DEADLINE}
+        order |= there[0].ask
         try:
             (result,) = yield from requests(self._loop, self._supervisor, order)
         except Refused as error:

@@ -63,6 +63,9 @@ class Probes:
             raise Refused(
                 f"no connections {order['connections']!r}", "one of " + ", ".join(probe.CONNECTIONS)
             )
+        # Done here, before the first request is due, and once for all probes: they are forks.
+        if any(t.get("tls") for t in order["targets"]):
+            fetch.tls_ready()
         plan = order | {"probe": name, "t0": now() + probe.LEAD}
         pid, output, control = children.fork(lambda out, ctl: probe.run(self._node, plan, out, ctl))
         running = _Running(pid, control, lease)
@@ -120,8 +123,12 @@ def requests(
     if not 0 < count <= MAX_COUNT or deadline <= 0:
         raise Refused(f"{count} requests of {deadline:g} s each", f"1 to {MAX_COUNT}, above 0 s")
 
+    secure = bool(order.get("tls"))
+    if secure:
+        fetch.tls_ready()
+
     def work() -> list[dict[str, Any]]:
-        return [fetch.once(vip, port, path, deadline) for _ in range(count)]
+        return [fetch.once(vip, port, path, deadline, secure=secure) for _ in range(count)]
 
     patience = count * deadline + 10.0 if seconds is None else seconds
     return (yield from children.call(loop, supervisor, work, patience))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lvslab.errors import NotFoundError
-from lvslab.lab.conditions import path_of
+from lvslab.topology.served import request_to
 
 if TYPE_CHECKING:
     from lvslab.lab.lab import Lab, Node
@@ -65,11 +65,9 @@ def ask(lab: Lab, client: Node, vs: VirtualServerSpec, count: int) -> Answers:
     results: list[dict[str, Any]] = client.link().request(
         "request",
         timeout=count * DEADLINE + _GRACE,
-        vip=str(vs.vip),
-        port=vs.port,
-        path=path_of(vs),
         count=count,
         deadline=DEADLINE,
+        **request_to(lab.spec, vs),
     )["results"]
     names = {str(r.address): r.name for r in lab.spec.real_servers}
     served: dict[str, list[float]] = {}

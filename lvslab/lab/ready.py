@@ -11,7 +11,6 @@ from lvslab.lab.api import in_parallel
 from lvslab.lab.conditions import (
     Unmet,
     asked,
-    path_of,
     unmet_answers,
     unmet_gateway,
     unmet_holders,
@@ -20,6 +19,7 @@ from lvslab.lab.conditions import (
     unmet_tunnels,
 )
 from lvslab.observe.link import Subscription, with_log
+from lvslab.topology.served import request_to
 
 if TYPE_CHECKING:
     from lvslab.lab.lab import Lab
@@ -120,11 +120,9 @@ class _Waiting:
                 count,
                 link.send(
                     "request",
-                    vip=str(vs.vip),
-                    port=vs.port,
-                    path=path_of(vs),
                     count=count,
                     deadline=_REQUEST_DEADLINE,
+                    **request_to(self._spec, vs),
                 ),
             )
         for key, (count, future) in waiting.items():
