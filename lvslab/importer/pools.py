@@ -11,6 +11,7 @@ from lvslab.conf.tree import Node, render
 from lvslab.conf.view import CHECKS
 from lvslab.importer.model import ImportProblem
 from lvslab.importer.words import MAIL, SCRIPTS, STUB
+from lvslab.topology.spec import ASKING
 
 _FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")
 _SERVER = frozenset(
@@ -39,7 +40,12 @@ _SERVER = frozenset(
     ]
 )
 #: The checks that a topology has.
-_CHECKS = ("HTTP_GET", "TCP_CHECK", "MISC_CHECK")
+_CHECKS = (
+    "HTTP_GET",
+    "SSL_GET",
+    "TCP_CHECK",
+    "MISC_CHECK",
+)
 #: A ping needs no key: any node answers it.
 _REAL = frozenset({"weight", "inhibit_on_failure", *CHECKS}) - {"PING_CHECK"}
 
@@ -148,7 +154,7 @@ def _check(check: Check) -> dict[str, Any]:
             "misc_timeout": None if check.misc_timeout is None else round(check.misc_timeout),
             "misc_dynamic": check.has("misc_dynamic") or None,
         }
-    if check.kind == "HTTP_GET" and check.urls:
+    if check.kind in ASKING and check.urls:
         url = check.urls[0]
         status = _arg(url, "status_code")
         made |= {
@@ -162,7 +168,7 @@ def _check(check: Check) -> dict[str, Any]:
 
 def _raw_check(check: Check) -> str:
     """Return what a topology has no key for: also the second URL and those after it."""
-    known = _CHECK | ({"nb_get_retry"} if check.kind == "HTTP_GET" else set())
+    known = _CHECK | ({"nb_get_retry"} if check.kind in ASKING else set())
     return raw_of(check.node, known) + render(Node([], list(check.urls[1:])))
 
 

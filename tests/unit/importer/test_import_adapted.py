@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from ipaddress import IPv4Address, IPv4Network
 
+import pytest
+
 from lvslab.conf import load_text
 from lvslab.importer import Fate, Imported, Source, import_confs
 from lvslab.plan import render
 from lvslab.plan.httpd import ports_of
+from lvslab.topology.served import statuses, tls_places
 
 
 def lab(*texts: str, subnet: str | None = None) -> Imported:
@@ -73,27 +76,85 @@ def test_a_ping_is_kept_and_bfd_and_files_are_not():
     assert fate(made, "BFD_CHECK")[0] == "unsupported"
 
 
-def test_tls_is_asked_without_and_the_digest_is_that_of_the_labs_page():
+def test_a_check_over_tls_is_kept_and_the_digest_is_that_of_the_labs_page():
     text = (
-        "SSL_GET {\n url {\n path /a\n digest 0123\n }\n"
-        " url {\n path /b\n status_code 302\n }\n nb_get_retry 5\n }"
+        "SSL_GET {\n enable_sni\n url {\n path /a\n digest 0123\n regex hello\n }\n"
+        " url {\n path /b\n status_code 302 304\n }\n nb_get_retry 5\n }"
     )
     made = lab(instance() + server(text, port="443"))
     own = hashlib.md5(b"from 10.0.0.11\n", usedforsecurity=False).hexdigest()
     check = made.spec.virtual_servers[0].members[0].check
     assert check is not None
-    assert (check.kind, check.path, check.digest, check.retry) == ("HTTP_GET", "/a", own, 5)
-    assert fate(made, "SSL_GET")[0] == "stubbed"
+    assert (check.kind, check.path, check.digest, check.retry) == ("SSL_GET", "/a", own, 5)
+    assert fate(made, "SSL_GET") == ("kept", "")
+    assert fate(made, "enable_sni") == ("kept", "")
+    assert fate(made, "nb_get_retry") == ("mapped", "retry 5")
     assert fate(made, "digest")[0] == "mapped"
+    assert fate(made, "regex")[0] == "stubbed"
+    assert "regex" not in conf(made)
+    # keepalived's own: 200 to 299.
+    assert check.status_code is None
     # The second URL is asked, too.
     assert conf(made).count("url {") == 2
     assert fate(made, "path /b") == ("kept", "")
-    assert fate(made, "status_code 302")[0] == "stubbed"
+    assert fate(made, "status_code 302 304") == ("kept", "")
+    assert statuses(made.spec.virtual_servers) == {("rs1", 443): {"/b": 302}}
 
 
-def test_a_range_of_status_codes_that_has_200_is_200():
-    text = "HTTP_GET {\n url {\n path /\n status_code 200-299 301\n }\n }"
-    assert fate(lab(instance() + server(text)), "status_code") == ("mapped", "status_code 200")
+@pytest.mark.parametrize(
+    ("codes", "told", "taken"),
+    [
+        ("200", ("kept", ""), 200),
+        ("503", ("kept", ""), 503),
+        ("200-299 301", ("mapped", "status_code 200"), 200),
+        ("301-399 204", ("mapped", "status_code 301"), 301),
+        ("700 404", ("mapped", "status_code 404"), 404),
+        ("OK", ("mapped", "is no status: keepalived ignores it, and so does the lab"), None),
+    ],
+)
+def test_of_several_status_codes_one_is_wanted(
+    codes: str, told: tuple[str, str], taken: int | None
+):
+    made = lab(
+        instance() + server(f"HTTP_GET {{\n url {{\n path /\n status_code {codes}\n }}\n }}")
+    )
+    assert fate(made, "status_code") == told
+    (member,) = made.spec.virtual_servers[0].members
+    assert member.check is not None
+    assert member.check.status_code == taken
+    assert conf(made).count("status_code") == (taken is not None)
+
+
+def test_a_path_has_one_status_whoever_asks():
+    one = "HTTP_GET {\n url {\n path /up\n status_code 503\n }\n }"
+    other = "HTTP_GET {\n url {\n path /up\n }\n connect_port 80\n }"
+    made = lab(instance() + server(one) + server(other, port="81"))
+    first, second = (vs.members[0].check for vs in made.spec.virtual_servers)
+    assert first is not None
+    assert second is not None
+    assert (first.status_code, second.status_code) == (503, 503)
+    (told,) = (e for e in made.entries if e.text == "url" and e.fate is Fate.STUBBED)
+    assert told.note.startswith("status_code 503: another check wants that")
+
+
+def test_a_port_is_asked_with_tls_or_without():
+    secure = "SSL_GET {\n enable_sni\n url {\n path /\n }\n }"
+    plain = "HTTP_GET {\n url {\n path /\n }\n connect_port 443\n }"
+    made = lab(instance() + server(secure, port="443") + server(plain))
+    checks = [vs.members[0].check for vs in made.spec.virtual_servers]
+    assert [c.kind for c in checks if c] == ["HTTP_GET", "HTTP_GET"]
+    assert fate(made, "SSL_GET")[0] == "stubbed"
+    assert fate(made, "enable_sni")[0] == "stubbed"
+    assert tls_places(made.spec.virtual_servers) == frozenset()
+
+
+def test_the_key_files_of_a_checker_are_not_in_the_lab():
+    text = "SSL {\n ca /etc/ca.pem\n key /etc/key.pem\n}\n"
+    made = lab(text + instance() + server("SSL_GET {\n url {\n path /\n }\n }", port="443"))
+    (told,) = (e for e in made.entries if e.text == "SSL")
+    assert told.fate is Fate.UNSUPPORTED
+    assert "files are not in the lab" in told.note
+    assert "ca.pem" not in conf(made)
 
 
 def test_nb_get_retry_in_tcp_check_is_kept_and_counts_for_nothing():
