@@ -181,19 +181,6 @@ def test_raw_is_set_in_its_place_with_its_own_structure():
     assert render.raw("  \n", 2) == ""
 
 
-def test_apache_takes_its_configuration(tmp_path):
-    apache = shutil.which("apache2") or shutil.which("apache2", path="/usr/sbin")
-    if apache is None:
-        pytest.skip("apache2 is not installed")
-    conf = tmp_path / "httpd.conf"
-    text = render.httpd_conf(specs.article().real_servers[0], (80, 8080))
-    conf.write_text(text.replace(render.DOCROOT, str(tmp_path)))
-    done = subprocess.run(
-        [apache, "-t", "-f", str(conf)], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr.strip()) == (0, "Syntax OK")
-
-
 def test_definitions_stand_before_the_instances():
     (first, *others) = SHIPPED["lvs-dr"].directors
     spec = replace(
