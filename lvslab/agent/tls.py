@@ -54,11 +54,11 @@ def handshake(sock: ssl.SSLSocket) -> int:
     return 0
 
 
-def failure(error: ssl.SSLError) -> tuple[str, str]:
+def failure(error: OSError) -> tuple[str, str]:
     """Return result and detail of what TLS itself has to complain of."""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "bad", "TLS: closed in the middle"
-    return "bad", f"TLS: {error.reason or error.strerror or 'it failed'}"
+    return "bad", f"TLS: {getattr(error, 'reason', None) or error.strerror or 'it failed'}"
 
 
 def ended(sock: ssl.SSLSocket) -> bool:
