@@ -1,6 +1,6 @@
 """Checks over TLS and checks that want another status than 200, answered by real servers.
 
-One lab of two virtual servers: port 443 over TLS, checked by SSL_GET; port 80, checked by a path
+One lab of two virtual servers: port 443 over TLS, checked by SSL_GET; port 8080, checked by a path
 that has to be gone.
 """
 
@@ -41,7 +41,7 @@ virtual_servers:
   - port: 443
     delay_loop: 1
     check: {{type: SSL_GET, connect_timeout: 1, retry: 1, delay_before_retry: 0.5}}
-  - port: 80
+  - port: 8080
     delay_loop: 1
     check:
       {{path: "{GONE}", status_code: 404, connect_timeout: 1, retry: 1, delay_before_retry: 0.5}}
@@ -75,7 +75,7 @@ def weights(lab: Lab, director: str) -> dict[int, dict[str, int]]:
     return {row["port"]: {s["address"]: s["weight"] for s in row["servers"]} for row in table}
 
 
-@pytest.mark.parametrize("port", [443, 80])
+@pytest.mark.parametrize("port", [443, 8080])
 def test_each_real_server_answers_its_share(lab: Lab, port: int) -> None:
     answers = ask(lab, lab.nodes["client"], virtual_server(lab.spec, f"{VIP}:{port}"), 10)
     assert (answers.served_by, answers.failed) == ({"rs1": 5, "rs2": 5}, {})
@@ -84,7 +84,7 @@ def test_each_real_server_answers_its_share(lab: Lab, port: int) -> None:
 def test_every_check_passes_with_what_it_wants(lab: Lab) -> None:
     everyone = {"172.29.1.10": 1, "172.29.1.11": 1}
     for director in ("lvs1", "lvs2"):
-        assert weights(lab, director) == {443: everyone, 80: everyone}
+        assert weights(lab, director) == {443: everyone, 8080: everyone}
         conf = in_node(lab, director, "cat", "/etc/keepalived/keepalived.conf")
         assert conf.count("SSL_GET {") == 2
         assert conf.count(f"path {GONE}\n                status_code 404") == 2
@@ -99,8 +99,8 @@ def test_it_is_tls_and_the_certificate_is_the_servers_own(lab: Lab) -> None:
     # 18: a certificate that is signed by itself (X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT).
     assert re.fullmatch(r"from 172\.29\.1\.1[01]\n200 18", page)
     assert "plain HTTP" in curl(f"http://{VIP}:443/")
-    assert curl("-o", "/dev/null", "-w", "%{http_code}", f"http://{VIP}{GONE}") == "404"
-    assert curl("-o", "/dev/null", "-w", "%{http_code}", f"http://{VIP}/gone") == "200"
+    assert curl("-o", "/dev/null", "-w", "%{http_code}", f"http://{VIP}:8080{GONE}") == "404"
+    assert curl("-o", "/dev/null", "-w", "%{http_code}", f"http://{VIP}:8080/gone") == "200"
     keys = set()
     for server, address in (("rs1", "172.29.1.10"), ("rs2", "172.29.1.11")):
         said = in_node(lab, server, "openssl", "x509", "-in", CERTIFICATE, "-noout", "-text")

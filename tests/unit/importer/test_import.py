@@ -48,6 +48,10 @@ virtual_servers:
     protocol: UDP
     ops: true
     real_servers: [rs1]
+  - vip: 10.9.0.100
+    port: 443
+    check: {type: SSL_GET, path: /up, status_code: 503}
+    real_servers: [rs1, rs2]
 """
 REAL = """\
 global_defs {

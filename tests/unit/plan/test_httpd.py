@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lvslab.plan import render
 from lvslab.plan.httpd import HTTPD_CONF, httpd_of
@@ -134,6 +136,16 @@ def test_apache_answers_each_check_as_it_expects(asked):
 def test_a_path_is_no_pattern():
     assert render.pattern("/a-b_c/9") == "/a-b_c/9"
     assert render.pattern("/a.*[x]?$\\ü") == r"/a\x2e\x2a\x5bx\x5d\x3f\x24\x5c\xc3\xbc"
+
+
+@given(st.text())
+def test_the_pattern_of_a_path_matches_it_and_is_one_word_of_a_configuration(path):
+    made = render.pattern(path)
+    assert re.fullmatch(made.encode(), path.encode())
+    # What Apache would read otherwise within quotes: a quote, one escaped, a variable, a new line.
+    assert not re.search(r'["\n$\\]', made.replace("\\x", ""))
+    assert "\n" not in render.comment(path)
+    assert not render.comment(path).endswith("\\")
 
 
 def test_no_key_is_in_a_plan_and_without_tls_nothing_of_it():
