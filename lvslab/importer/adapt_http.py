@@ -106,6 +106,7 @@ def _status(
         code = min(answered[where])
         note = f"status_code {code}: another check wants that of this path, which has one status"
         _one(twins, url, lines, code, Fate.STUBBED, note)
+        answered[where] = frozenset({code})
         return
     if first and lines and [w for one in lines for w in one.args] != [str(min(both))]:
         code = _first(words, both)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lvslab.conf import load_text
 from lvslab.importer import Fate, Imported, Source, import_confs
 from lvslab.plan import render
 from lvslab.plan.httpd import ports_of
-from lvslab.topology.served import statuses, tls_places
+from lvslab.topology.served import asks, checked_at, statuses, tls_places
 
 
 def lab(*texts: str, subnet: str | None = None) -> Imported:
@@ -357,3 +360,48 @@ def test_a_process_that_the_lab_does_not_run_is_stood_in_for():
     assert fate(made, "net_namespace")[0] == "unsupported"
     assert "process keepalived" in conf(made)
     assert "net_namespace" not in conf(made)
+
+
+CODES = st.sampled_from(["", "200", "404", "200-299 301", "204 503", "301-399", "700", "OK 204"])
+URL = st.tuples(st.sampled_from(["/", "/a", "/a?b"]), CODES)
+CHECK = st.tuples(
+    st.sampled_from(["HTTP_GET", "SSL_GET"]),
+    st.sampled_from([None, 80, 443]),
+    st.lists(URL, min_size=1, max_size=2),
+)
+SERVERS = st.dictionaries(
+    st.sampled_from([80, 443, 8080]),
+    st.dictionaries(st.sampled_from(["10.0.0.11", "10.0.0.12"]), CHECK, min_size=1),
+    min_size=1,
+)
+
+
+def written(servers: dict[int, Any]) -> str:
+    """Return these virtual servers as keepalived.conf has them."""
+    text = ""
+    for port, members in servers.items():
+        text += f"virtual_server 10.0.0.100 {port} {{\n lb_kind DR\n protocol TCP\n"
+        for address, (kind, connect_port, urls) in members.items():
+            text += f" real_server {address} {port} {{\n {kind} {{\n"
+            text += f" connect_port {connect_port}\n" if connect_port else ""
+            for path, codes in urls:
+                text += f" url {{\n path {path}\n"
+                text += f" status_code {codes}\n }}\n" if codes else " }\n"
+            text += " }\n }\n"
+        text += "}\n"
+    return text
+
+
+@given(SERVERS, SERVERS)
+def test_whatever_is_checked_there_is_a_lab_whose_servers_answer_all_of_it(one, other):
+    made = lab(instance() + written(one), instance() + written(other))
+    served = made.spec.virtual_servers
+    odd, tls = statuses(served), tls_places(served)
+    for vs in served:
+        for member in vs.members:
+            place = checked_at(member)
+            assert place is not None
+            assert member.check is not None
+            assert (member.check.kind == "SSL_GET") == (place in tls)
+            for path, codes in asks(member.check):
+                assert odd.get(place, {}).get(path, 200) in codes
