@@ -21,7 +21,13 @@ from tests.unit.plan import specs
 
 GOLDEN = Path(__file__).parent / "golden"
 SHIPPED = {name: load(path) for name, path in builtins().items()}
-SPECS = SHIPPED | {"rich": specs.rich()}
+SECURE = loads(
+    "directors: [lvs1, lvs2]\nreal_servers: [rs1]\nvip: 172.20.1.100\nvirtual_servers:\n"
+    "  - {port: 443, check: {type: SSL_GET, path: /up, status_code: 503, raw: enable_sni}}\n"
+    "  - {port: 8443, check: {type: SSL_GET, connect_port: 443}}\n",
+    "secure",
+)
+SPECS = SHIPPED | {"rich": specs.rich(), "secure": SECURE}
 CASES = [(name, n) for name in SPECS for n in (0, 1)]
 
 #: eth0 and eth1 must exist: -t looks for the interfaces that are named, not for their peers.
