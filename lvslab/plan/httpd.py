@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from lvslab.plan import render
-from lvslab.plan.forwarding import ports_at, vips_of
+from lvslab.plan.forwarding import ports_at
 from lvslab.plan.model import FilePlan
 from lvslab.topology.served import path_at, statuses, tls_places
 from lvslab.topology.spec import RealServerSpec, TopologySpec
@@ -78,12 +78,14 @@ def httpd_of(spec: TopologySpec, server: RealServerSpec) -> Httpd:
     ports = ports_of(spec, server.name)
     tls = tls_places(spec.virtual_servers)
     odd = statuses(spec.virtual_servers)
+    # Clients ask for the VIP, checks for its own address.
+    vips = (vs.vip for vs in spec.virtual_servers if ports_at(vs, server.name))
     return Httpd(
         server,
         ports,
         tuple(p for p in ports if (server.name, p) in tls),
         {p: odd[server.name, p] for p in ports if (server.name, p) in odd},
-        (server.address, *vips_of(spec, server.name)),
+        (server.address, *dict.fromkeys(vips)),
     )
 
 
