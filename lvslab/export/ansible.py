@@ -16,7 +16,13 @@ def ansible_files(spec: TopologySpec) -> tuple[ExportedFile, ...]:
         "all": {
             "children": {
                 "directors": {
-                    "hosts": {d.name: {"ansible_host": str(d.address)} for d in spec.directors}
+                    "hosts": {
+                        d.name: {
+                            "ansible_host": str(d.address),
+                            **({"lvs_programs": [p for p, _ in d.files]} if d.files else {}),
+                        }
+                        for d in spec.directors
+                    }
                 },
                 "real_servers": {
                     "hosts": {r.name: {"ansible_host": str(r.address)} for r in spec.real_servers}

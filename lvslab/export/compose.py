@@ -98,10 +98,15 @@ def _node(name: str, address: str) -> dict[str, Any]:
 def _director(spec: TopologySpec, me: DirectorSpec, configs: dict[str, Any]) -> dict[str, Any]:
     conf = f"{me.name}-keepalived"
     configs[conf] = {"content": _literal(keepalived_conf(spec, me, watched=False))}
+    mounted: list[dict[str, Any]] = [{"source": conf, "target": KEEPALIVED_CONF}]
+    for number, (path, text) in enumerate(me.files, 1):
+        program = f"{me.name}-program{number}"
+        configs[program] = {"content": text.replace("$", "$$")}
+        mounted.append({"source": program, "target": path, "mode": 0o755})
     return _node(me.name, str(me.address)) | {
         "cap_add": ["NET_ADMIN", "NET_RAW"],
         **({"sysctls": dict(spec.director_sysctls)} if spec.director_sysctls else {}),
-        "configs": [{"source": conf, "target": KEEPALIVED_CONF}],
+        "configs": mounted,
         "command": ["keepalived", "-n", "-l", "-D", "-f", KEEPALIVED_CONF],
     }
 

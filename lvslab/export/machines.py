@@ -60,6 +60,7 @@ def director_files(
                 services=services(spec),
             ),
         ),
+        *(exported(f"{me.name}{path}", text, 0o755) for path, text in me.files),
     )
 
 

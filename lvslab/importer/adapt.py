@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 
 from lvslab.importer import adapt_lvs, adapt_vrrp
@@ -12,12 +12,17 @@ from lvslab.importer.twins import Twins
 
 
 def adapt(
-    sources: Sequence[Source], *, interface: str, subnet: IPv4Network | None
+    sources: Sequence[Source],
+    *,
+    interface: str,
+    subnet: IPv4Network | None,
+    programs: Mapping[str, str],
 ) -> tuple[Twins, IPv4Network | None]:
     """Return changed copies of the files' trees, and the network that has all their addresses.
 
     What is under test stays: VRIDs and priorities are changed only where the lab's one segment
-    would let two instances, or two directors, have the same one.
+    would let two instances, or two directors, have the same one. A script that is in ``programs``
+    (text by path) stays what it is; any other is replaced by one that fails on demand.
     """
     twins = Twins.of(sources)
     adapt_vrrp.machine(twins, interface)
@@ -25,7 +30,7 @@ def adapt(
     adapt_vrrp.excluded(twins)
     adapt_vrrp.passwords(twins)
     adapt_lvs.servers(twins)
-    adapt_lvs.scripts(twins)
+    adapt_lvs.scripts(twins, programs)
     twins.reread()
     adapt_vrrp.unheld(twins, interface)
     twins.reread()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import get_args
 
 from lvslab.conf.lexer import Word
@@ -180,19 +181,29 @@ def _is_v6(text: str) -> bool:
     return ":" in text
 
 
-def scripts(twins: Twins) -> None:
-    """Put something in the place of each script that says yes, and no when it is told to."""
+def scripts(twins: Twins, programs: Mapping[str, str]) -> None:
+    """Put something in the place of each script that says yes, and no when it is told to.
+
+    One whose program is in the lab stays.
+    """
     for source in twins.sources:
         for node in source.config.root.walk():
             of = node.parent
             if of is None:
                 continue
-            if node.keyword == "script" and of.keyword == "vrrp_script":
+            if node.keyword in ("script", "misc_path") and program_of(node) in programs:
+                twins.tell(node, Fate.KEPT, "the lab's directors have the program that you gave")
+            elif node.keyword == "script" and of.keyword == "vrrp_script":
                 _stub(twins, node, of.arg())
             elif node.keyword == "misc_path" and of.parent is not None:
                 _stub(twins, node, of.parent.arg())
             elif node.keyword == "script_user" and node.arg() != "root":
                 twins.say(node, ["script_user", "root"], Fate.MAPPED)
+
+
+def program_of(node: Node) -> str:
+    """Return the path of what a script's line runs; empty where it says none."""
+    return (" ".join(node.args).split() or [""])[0]
 
 
 def _stub(twins: Twins, node: Node, of: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from lvslab import yamltext
 from lvslab.conf.tree import Node, render
 from lvslab.importer.adapt import adapt
+from lvslab.importer.adapt_lvs import program_of
 from lvslab.importer.addresses import own_address
 from lvslab.importer.fidelity import entries
 from lvslab.importer.model import Imported, ImportProblem, Source
@@ -33,15 +34,23 @@ _BLOCKS = frozenset({"global_defs", "vrrp_instance", "virtual_server"})
 
 
 def import_confs(
-    given: Sequence[Source], *, name: str, subnet: IPv4Network | None = None
+    given: Sequence[Source],
+    *,
+    name: str,
+    subnet: IPv4Network | None = None,
+    programs: Mapping[str, str] | None = None,
 ) -> Imported:
     """Return the lab of these directors. Raises ImportProblem.
+
+    ``programs`` are the texts of scripts by their paths: who runs one has it in the lab, too.
 
     What is under test (VRID, priorities, timers, version, authentication, checks, weights) is
     never rewritten but where the lab could not be otherwise, and then told: a line that the lab
     cannot have is told as such.
     """
-    twins, network = adapt(given, interface=INTERFACE, subnet=subnet)
+    programs = programs or {}
+    _asked_for(programs, given)
+    twins, network = adapt(given, interface=INTERFACE, subnet=subnet, programs=programs)
     sources = twins.sources
     vrrp = instances(sources, INTERFACE)
     servers = Servers()
@@ -64,7 +73,7 @@ def import_confs(
     document = {
         "name": name,
         "network": {"subnet": str(network)},
-        "directors": {s.name: _director(s, addresses[s.name]) for s in sources},
+        "directors": {s.name: _director(s, addresses[s.name], programs) for s in sources},
         "real_servers": real_servers,
         "vrrp_instances": vrrp,
         "virtual_servers": list(pools.values()),
@@ -101,7 +110,27 @@ def text_of(document: dict[str, Any], head: str = "") -> str:
     return head + yamltext.dump(document)
 
 
-def _director(source: Source, address: IPv4Address | None) -> dict[str, Any]:
+def _runs(source: Source) -> set[str]:
+    """Return the programs that decide something in a director's configuration."""
+    lines = source.config.root.walk()
+    return {program_of(n) for n in lines if n.keyword in ("script", "misc_path")}
+
+
+def _asked_for(programs: Mapping[str, str], sources: Sequence[Source]) -> None:
+    run = set().union(*(_runs(s) for s in sources))
+    for path in programs:
+        if path not in run:
+            there = ", ".join(sorted(p for p in run if p.startswith("/")))
+            raise ImportProblem(
+                f"no vrrp_script and no MISC_CHECK runs {path}",
+                where="command line",
+                fix=f"there are: {there}" if there else "the files run no script",
+            )
+
+
+def _director(
+    source: Source, address: IPv4Address | None, programs: Mapping[str, str]
+) -> dict[str, Any]:
     setting = source.config.view.setting("router_id")
     others = [n for n in source.config.root.children if n.keyword not in _BLOCKS]
     first = [n for n in others if n.keyword in _DEFINITIONS]
@@ -109,6 +138,7 @@ def _director(source: Source, address: IPv4Address | None) -> dict[str, Any]:
     return {
         "address": None if address is None else str(address),
         "router_id": setting.arg() if setting else None,
+        "files": {p: programs[p] for p in sorted(_runs(source) & set(programs))},
         "definitions": render(Node([], [_stubbed(n) for n in first])) if first else None,
         "raw": render(Node([], [_stubbed(n) for n in others])) if others else None,
     }

@@ -125,12 +125,13 @@ def _director(
     node = _node(spec, lab, networks[0], "director", me.name, me.address, description)
     inside = () if me.inside is None else (InterfacePlan(networks[-1].name, me.inside),)
     conf = FilePlan(KEEPALIVED_CONF, render.keepalived_conf(spec, me).encode())
+    programs = (FilePlan(path, text.encode(), 0o755) for path, text in me.files)
     return replace(
         node,
         interfaces=(*node.interfaces, *inside),
         cap_add=("NET_ADMIN", "NET_RAW"),
         sysctls=director_sysctls(spec),
-        files=(*node.files, conf),
+        files=(*node.files, conf, *programs),
     )
 
 

@@ -11,7 +11,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lvslab.topology.problems import shown
 from lvslab.topology.spec import Debian, Forwarding, Protocol, Scheduler
-from lvslab.topology.values import Address, Label, Line, Name, Raw, Subnet, Vip, Word, bad
+from lvslab.topology.values import (
+    Address,
+    Label,
+    Line,
+    Name,
+    Program,
+    ProgramPath,
+    Raw,
+    Subnet,
+    Vip,
+    Word,
+    bad,
+)
 
 #: A timer in seconds; keepalived counts in microseconds.
 Seconds = Annotated[float, Field(ge=0.001, le=3600, allow_inf_nan=False)]
@@ -95,7 +107,9 @@ class Director(Model):
     """keepalived's router_id. Default: the director's name."""
     definitions: Raw = ""
     """Lines put verbatim before the vrrp_instances of this director's keepalived.conf."""
-
+    files: dict[ProgramPath, Program] = {}
+    """Programs put into it, each by its absolute path: the text of a script that keepalived runs.
+    They belong to root and are executable."""
     raw: Raw = ""
     """Lines put verbatim at the end of this director's keepalived.conf."""
 

@@ -58,7 +58,15 @@ def resolve(model: Topology, document: Document, name: str) -> TopologySpec:
         debian=model.debian,
         network=NetworkSpec(model.network.name or lab, context.subnet, gateway),
         directors=tuple(
-            DirectorSpec(n, addresses[n], d.router_id or n, d.raw, d.definitions, behind.get(n))
+            DirectorSpec(
+                name=n,
+                address=addresses[n],
+                router_id=d.router_id or n,
+                raw=d.raw,
+                definitions=d.definitions,
+                inside=behind.get(n),
+                files=tuple(sorted(d.files.items())),
+            )
             for n, d in model.directors.items()
         ),
         real_servers=tuple(RealServerSpec(n, addresses[n]) for n in model.real_servers),

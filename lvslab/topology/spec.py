@@ -61,6 +61,8 @@ class DirectorSpec:
     definitions: str = ""
     #: Its address in the inside network, where there is one.
     inside: IPv4Address | None = None
+    #: Programs put into it, executable, by their paths: what its scripts are.
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

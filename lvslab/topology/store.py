@@ -19,7 +19,7 @@ def to_json(spec: TopologySpec) -> str:
     # it, has the same text, and so the same digest.
     absent: dict[str, Any] = {} if spec.inside is not None else {"inside": True}
     alone = {
-        n: {name for name in ("inside", "definitions") if not getattr(d, name)}
+        n: {name for name in ("inside", "definitions", "files") if not getattr(d, name)}
         for n, d in enumerate(spec.directors)
     }
     return _ADAPTER.dump_json(spec, exclude=absent | {"directors": alone}).decode()

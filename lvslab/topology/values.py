@@ -30,6 +30,12 @@ RESERVED = frozenset({"all", "none", "vip", "localhost", "host", "gateway"})
 LABEL_MAX = 15
 
 
+#: Bytes of a script that is put into a director.
+PROGRAM_MAX = 65536
+#: Where a file of the user's would be in the way of what makes the node work.
+_OWN_PLACES = ("/opt/lvslab", "/etc/lvslab", "/etc/keepalived", "/run", "/proc", "/sys", "/dev")
+
+
 def bad(message: str, hint: str = "", path: tuple[str | int, ...] = ()) -> PydanticCustomError:
     """Return an error in our own words; ``path`` leads on from the field to the culprit."""
     return PydanticCustomError(
@@ -173,6 +179,25 @@ def _line(value: str) -> str:
     return value
 
 
+def _program_path(value: str) -> str:
+    if not re.fullmatch(r"(/[a-zA-Z0-9_.+-]+)+", value) or {".", ".."} & set(value.split("/")):
+        raise bad(f"{shown(value)} is no absolute path of a program", "such as /usr/local/bin/chk")
+    if value.startswith(tuple(f"{place}/" for place in _OWN_PLACES)):
+        raise bad(
+            f"{shown(value)} is no place for a program: lvslab or the system have theirs there",
+            "such as /usr/local/bin/chk",
+        )
+    return value
+
+
+def _program(value: str) -> str:
+    if "\0" in value:
+        raise bad("a program is text here, and this holds a NUL")
+    if len(value.encode()) > PROGRAM_MAX:
+        raise bad(f"a program has {PROGRAM_MAX} bytes at most, and this {len(value.encode())}")
+    return value
+
+
 def _schema(**extra: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **extra})
 
@@ -193,3 +218,5 @@ Label = Annotated[str, _text(_label), _schema(pattern=r"^eth0:[a-zA-Z0-9_.-]+$",
 Raw = Annotated[str, _text(_raw)]
 Word = Annotated[str, _text(_word)]
 Line = Annotated[str, _text(_line)]
+ProgramPath = Annotated[str, _text(_program_path), _schema(pattern=r"^(/[a-zA-Z0-9_.+-]+)+$")]
+Program = Annotated[str, _text(_program)]

@@ -34,6 +34,15 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    script: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--script",
+            metavar="PATH=FILE",
+            help="A script that the files run by this path, taken along instead of replaced.",
+            show_default=False,
+        ),
+    ] = None,
     subnet: Annotated[
         str | None,
         typer.Option(help="Default: the smallest that has all addresses.", show_default=False),
@@ -44,6 +53,7 @@ def import_(
     from lvslab.conf import load
     from lvslab.importer import Fate, ImportProblem, Source, import_confs
     from lvslab.importer.whole import text_of
+    from lvslab.topology.load import read_text
 
     told = pairs(address or (), "--address", "NAME=ADDRESS")
     files = {n: Path(f) for n, f in pairs(node, "--node", "NAME=FILE").items()}
@@ -61,6 +71,10 @@ def import_(
         sources,
         name=s.named_lab or output.stem,
         subnet=_read(IPv4Network, subnet) if subnet else None,
+        programs={
+            path: read_text(Path(file), "script", "--script PATH=FILE names one that is there")
+            for path, file in pairs(script or (), "--script", "PATH=FILE").items()
+        },
     )
     head = f"# Imported from {', '.join(map(str, files.values()))}.\n"
     write_new(output, text_of(made.document, head), force=force)

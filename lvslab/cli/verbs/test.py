@@ -33,6 +33,7 @@ from lvslab.errors import (
 from lvslab.resources import state_dir
 
 if TYPE_CHECKING:
+    from lvslab.scenario.elsewhere import LeftOut
     from lvslab.scenario.judge import ScenarioResult
     from lvslab.scenario.spec import ScenarioSpec
 
@@ -68,7 +69,8 @@ def play(
             "--topology",
             metavar="TOPOLOGY",
             autocompletion=complete.topologies,
-            help="Play them on this one, instead of the one that each names.",
+            help="Play them on this one, instead of the one that each names; with --all or "
+            "--tag, those that hold on any topology.",
         ),
     ] = None,
     repeat: Annotated[
@@ -105,9 +107,10 @@ def play(
     from lvslab.report import scenario_json
     from lvslab.scenario.judge import EXIT, worst
 
-    chosen = _choose(names, topology, all_=all_ or (list_ and not names), tags=tag or [], s=s)
+    chosen, left = _choose(names, topology, all_=all_ or (list_ and not names), tags=tag or [], s=s)
     if list_:
-        return _list(s, chosen)
+        return _list(s, chosen, left)
+    _tell_left_out(s, left)
     folder = report or state_dir() / "last-test"
     (folder / "histories").mkdir(parents=True, exist_ok=True)
     for old in (folder / "histories").glob("*.jsonl"):
@@ -127,7 +130,14 @@ def play(
             tear_down(told, told.named_lab or LAB)
         if results:
             _report(told, results, folder, junit)
-    s.out.data({"report": folder, "seed": seed, **scenario_json.to_dict(results)})
+    s.out.data(
+        {
+            "report": folder,
+            "seed": seed,
+            **({"left_out": _why_left(left)} if topology is not None else {}),
+            **scenario_json.to_dict(results),
+        }
+    )
     s.out.next(f"lvslab report {folder}/histories", "lvslab test --list")
     return EXIT[worst([r.verdict for r in results])]
 
@@ -139,34 +149,63 @@ def _choose(
     all_: bool,
     tags: Sequence[str],
     s: Session,
-) -> list[ScenarioSpec]:
-    """Read what is meant, all of it, before anything runs. Raises NotFoundError, TopologyError."""
+) -> tuple[list[ScenarioSpec], list[LeftOut]]:
+    """Read what is meant, all of it, before anything runs; with what does not apply.
+
+    Raises NotFoundError, TopologyError.
+    """
     from lvslab import topology as topologies
-    from lvslab.scenario import library
+    from lvslab.scenario import elsewhere, library
 
     if not names and not all_ and not tags:
         raise NotFoundError(
             "which scenarios?", fix="name some, or give --tag TAG or --all; --list shows all"
         )
-    paths = library.find(names or [])
-    if all_ or (tags and not names):
-        paths += list(library.shipped().values())
+    lab = s.named_lab or LAB
     instead = None
     if topology is not None:
         instead = topologies.builtin(topology) or Path(topology)
-    lab = s.named_lab or LAB
-    specs = library.load_all(dict.fromkeys(paths), topology=instead, lab=lab)
+    # Who names a scenario wants it, whatever it does to the topology.
+    specs = library.load_all(library.find(names or []), topology=instead, lab=lab)
+    left: list[LeftOut] = []
+    if all_ or (tags and not names):
+        named = {spec.name for spec in specs}
+        more = [path for name, path in library.shipped().items() if name not in named]
+        if instead is None:
+            specs += library.load_all(more, lab=lab)
+        else:
+            found, left = elsewhere.fitting(more, topologies.load(instead, name=lab), tags=tags)
+            specs += found
     if tags:
         specs = [spec for spec in specs if set(tags) & set(spec.tags)]
     if not specs:
-        raise NotFoundError(f"no scenario has the tag {', '.join(tags)}", fix="lvslab test --list")
-    return specs
+        what = f"no scenario has the tag {', '.join(tags)}" if tags else "no scenario applies"
+        if left:
+            what += f": {len(left)} are left out, such as {left[0].name}: {left[0].why}"
+        raise NotFoundError(what, fix="lvslab test --list")
+    return specs, left
 
 
-def _list(s: Session, specs: Sequence[ScenarioSpec]) -> int:
+def _why_left(left: Sequence[LeftOut]) -> dict[str, str]:
+    return {one.name: one.why for one in left}
+
+
+def _tell_left_out(s: Session, left: Sequence[LeftOut]) -> None:
+    if not left:
+        return
+    s.out.text(
+        f"{len(left)} scenarios are left out: they are about a topology of their own, or nothing "
+        "here for them to break" + ("" if s.verbose else " (-v names them)")
+    )
+    if s.verbose:
+        s.out.table(("LEFT OUT", "WHY"), _why_left(left).items())
+
+
+def _list(s: Session, specs: Sequence[ScenarioSpec], left: Sequence[LeftOut]) -> int:
     s.out.data([{"name": x.name, "title": x.title, "tags": x.tags, "teaches": x.teaches,
                  "expect": [e.text for e in x.expect]} for x in specs])  # fmt: skip
     s.out.table(("SCENARIO", "TAGS", "WHAT"), ((x.name, x.tags, x.title) for x in specs))
+    _tell_left_out(s, left)
     s.out.next("lvslab test SCENARIO", "lvslab test --all")
     return 0
 

@@ -1,17 +1,18 @@
-"""LVS089 to LVS099: real servers, groups and options of virtual servers."""
+"""LVS089 to LVS099, LVS116: real servers, groups and options of virtual servers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from lvslab.conf.lexer import Edit
+from lvslab.conf.tree import Node as Tree
 from lvslab.lint.model import Hit, Node
 from lvslab.lint.registry import ERROR, INFO, WARNING, rule
 from lvslab.topology.problems import did_you_mean, shown
 
-SCHEDULERS = frozenset(
-    ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "sed", "nq", "fo", "ovf", "twos"]
-)
+#: ``virtual_server ADDRESS PORT``.
+_HEAD = 3
 
 
 @rule(
@@ -250,3 +251,33 @@ def bad_address(node: Node) -> Iterator[Hit]:
         for rs in vs.real_servers:
             if not _version(rs.address):
                 yield Hit(rs.node.arg_at(), f"{shown(rs.address)} is no address")
+
+
+@rule(
+    "LVS116",
+    WARNING,
+    "lvs",
+    "Words after a service's port",
+    why="keepalived reads past them and says nothing. A protocol that is written there is not the "
+    "protocol: without a line of its own it is UDP.",
+    fix="Remove them; write 'protocol TCP' as a line of its own.",
+    source="vs_handler() and rs_handler() in keepalived's check_parser.c; -t of 2.2.7 is silent",
+    bad="virtual_server 172.20.1.100 80 tcp {",
+    good="virtual_server 172.20.1.100 80 {",
+)
+def words_after_the_port(node: Node) -> Iterator[Hit]:
+    """Keyword, address and port; what else there is before the brace."""
+    for vs in node.view.virtual_servers:
+        for block in (vs.node, *(r.node for r in vs.real_servers)):
+            if len(block.words) > _HEAD:
+                word = block.words[_HEAD]
+                said = f"{shown(word.value)} means nothing to keepalived here"
+                yield Hit(word.at, said, edits=_shorter(node, block))
+
+
+def _shorter(node: Node, block: Tree) -> tuple[Edit, ...]:
+    """Return the edit that removes the words after the port, with the space before them."""
+    last, end = block.words[_HEAD - 1].at, block.words[-1].at
+    if not end.end or last.line != end.line or end.file not in node.config.files:
+        return ()
+    return (Edit(end.line, last.end, end.end, ""),)

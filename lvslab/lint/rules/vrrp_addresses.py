@@ -1,4 +1,4 @@
-"""LVS031 to LVS049: VIPs, peers and what goes with them."""
+"""LVS031 to LVS049, LVS115: VIPs, peers and what goes with them."""
 
 from __future__ import annotations
 
@@ -280,3 +280,24 @@ def no_priority(node: Node) -> Iterator[Hit]:
     for instance in node.view.instances:
         if not instance.has("priority"):
             yield Hit(instance.where, f"{instance.name} has no priority: it is 100")
+
+
+@rule(
+    "LVS115",
+    WARNING,
+    "vrrp",
+    "A VIP on the loopback of a director",
+    why="The gratuitous ARP that tells of a takeover leaves on the VIP's own interface. On lo it "
+    "reaches nobody: the clients go on sending to the old master until their ARP entries expire. "
+    "Only where a routing protocol announces the VIP does that not matter.",
+    fix="Name the interface that the clients are on, or none.",
+    source="send_gratuitous_arp() in keepalived's vrrp_arp.c",
+    bad="172.20.1.100/32 dev lo",
+    good="172.20.1.100/32 dev eth0",
+)
+def vip_on_lo(node: Node) -> Iterator[Hit]:
+    """By the VIP's own device, or that of its instance."""
+    for instance, vip in _vips(node):
+        if (vip.dev or instance.interface) == "lo":
+            at = _word(vip.node, "lo") if vip.dev else vip.node.at
+            yield Hit(at, f"{vip.ip} is on lo: nobody hears of a takeover", "dev eth0")

@@ -14,8 +14,9 @@ from lvslab.scenario.expectations.model import (
 )
 from lvslab.scenario.language import Auto, Quantity, Sentence, SentenceError, Word
 from lvslab.scenario.roles import active, backup
-from lvslab.scenario.seen import Seen
+from lvslab.scenario.seen import Seen, SeenFault
 from lvslab.scenario.spec import ACTIVE, BACKUP, Step
+from lvslab.timeline import bounds
 from lvslab.timeline.holders import Span, holders
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.spec import TopologySpec
@@ -42,18 +43,45 @@ def _holder_at(sentence: Sentence, seen: Seen, at: float) -> Check:
     fault = seen.fault(sentence.of)
     if fault is None:
         return inconclusive(sentence, "the fault was not seen being injected")
-    assert isinstance(sentence.value, Word)
-    wanted = sentence.value.text
     spec, held = seen.spec, fault.of.held
-    name = {ACTIVE: active(spec, held), BACKUP: backup(spec, held)}.get(wanted, wanted)
     known = [str(v) for v in spec.vips]
     # Of NAT it also holds the real servers' gateway, which goes with the VIPs and is none.
     vips = [v for v in fault.of.held.get(fault.run.node, ()) if v in known] or known
     found = seen.holders()
     now = {vip: _at(found.get(vip, ()), at) for vip in vips}
+    if isinstance(sentence.value, Auto):
+        due = {vip: _due(vip, spec, fault, _at(found.get(vip, ()), _before(fault))) for vip in vips}
+        good = all(now[vip] == due[vip] for vip in vips)
+        return Check(sentence.text, "pass" if good else "fail", _told(now), _told(due))
+    assert isinstance(sentence.value, Word)
+    wanted = sentence.value.text
+    name = {ACTIVE: active(spec, held), BACKUP: backup(spec, held)}.get(wanted, wanted)
     good = all(name in who for who in now.values())
     said = name if name == wanted else f"{name} ({wanted})"
     return Check(sentence.text, "pass" if good else "fail", _told(now), str(said))
+
+
+def _before(fault: SeenFault) -> float:
+    """Return until when nothing but the fault itself decided who holds a VIP."""
+    return fault.result.run.recorded_until if (t := fault.result.heal_t) is None else t
+
+
+def _due(vip: str, spec: TopologySpec, fault: SeenFault, then: tuple[str, ...]) -> tuple[str, ...]:
+    """Return who must have a VIP once a fault was healed and all has settled.
+
+    The healed director, where it preempts; or else who had it at the heal: the one that took it
+    over. Where there were two then, the higher priority stays (RFC 5798, section 6.4.3).
+    """
+    node = fault.run.node
+    for instance in spec.vrrp_instances:
+        if vip not in {str(v.ip) for v in instance.vips}:
+            continue
+        mine = next((m for m in instance.members if m.director == node), None)
+        if mine is not None and bounds.take_back(instance, mine) is not None:
+            return (node,)
+        order = [m.director for m in instance.by_priority()]
+        return tuple(sorted(then, key=lambda d: order.index(d) if d in order else len(order))[:1])
+    return then
 
 
 def _told(now: Mapping[str, tuple[str, ...]]) -> str:
@@ -154,6 +182,8 @@ def _at(spans: Sequence[Span], t: float) -> tuple[str, ...]:
 
 
 def _check_holder(sentence: Sentence, spec: TopologySpec, _steps: Sequence[Step]) -> None:
+    if isinstance(sentence.value, Auto):
+        return
     known = [ACTIVE, BACKUP, *(d.name for d in spec.directors)]
     if str(sentence.value) not in known:
         hint = did_you_mean(str(sentence.value), known) or f"there are {', '.join(known)}"
@@ -185,9 +215,10 @@ EXPECTATIONS = (
     ),
     Expectation(
         "final_holder",
-        "the director that has the VIP at the end, when all has been healed and has settled",
+        "the director that has the VIP at the end, when all has been healed and has settled; "
+        "auto: who preemption says",
         ("==",),
-        ("word",),
+        ("auto", "word"),
         _final_holder,
         _check_holder,
         of="fault",

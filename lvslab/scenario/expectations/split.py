@@ -53,7 +53,8 @@ def _check(sentence: Sentence, _spec: TopologySpec, _steps: Sequence[Step]) -> N
 EXPECTATIONS = (
     Expectation(
         "cause",
-        "why two directors held a VIP at once, by the adverts that each sent and got",
+        "why two directors held a VIP at once (the first time), by the adverts that each sent and "
+        "got",
         ("==",),
         ("word",),
         _cause,

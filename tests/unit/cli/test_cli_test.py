@@ -135,3 +135,29 @@ def test_the_list_says_what_there_is_by_tag(runner: CliRunner, app: typer.Typer)
     listed = json.loads(runner.invoke(app, ["test", "--list", "--tag", "ci", "--json"]).stdout)
     assert {"crash", "graceful"} <= {one["name"] for one in listed}
     assert all("ci" in one["tags"] for one in listed)
+
+
+def test_on_a_topology_of_ones_own_what_does_not_apply_is_left_out(
+    play: Take, runner: CliRunner, app: typer.Typer
+) -> None:
+    words = ["test", "--tag", "article", "--topology", "lvs-dr-fast"]
+    listed = runner.invoke(app, [*words, "--list", "-v"])
+    assert listed.exit_code == 0, listed.output
+    assert "link-down" in listed.output
+    taken = play("pass", "pass", "pass", "pass")
+    done = runner.invoke(app, [*words, "--report", "out", "--json"])
+    assert done.exit_code == 0, done.output
+    assert {n for n, _ in taken} >= {"link-down", "keepalived-stop", "httpd-stop", "down test"}
+    everything = runner.invoke(app, ["test", "--all", "--topology", "lvs-dr-fast", "--list"])
+    assert "scenarios are left out" in everything.output
+    assert "(-v names them)" in everything.output
+
+
+def test_a_named_scenario_is_laid_over_ones_own_topology_or_refused(
+    play: Take, runner: CliRunner, app: typer.Typer
+) -> None:
+    taken = play()
+    done = runner.invoke(app, ["test", "eighty-vips", "--topology", "lvs-dr-fast"])
+    assert done.exit_code != 0
+    assert "outside the subnet" in done.output
+    assert taken == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,24 @@ def test_compose_gives_every_node_what_the_lab_gives_it():
     assert told("rs1-httpd") == httpd_conf(spec.real_servers[0], (80, 8080))
     assert told("rs1-page") == "from 10.9.0.11\n"
     assert services["lvs1"]["build"]["dockerfile_inline"].replace("$$", "$") == DOCKERFILE
+
+
+def test_a_director_gets_the_programs_that_its_scripts_are():
+    spec = rich()
+    first, *others = spec.directors
+    program = '#!/bin/sh\ntest "$1" = up\n'
+    changed = replace(first, files=(("/usr/local/bin/chk", program),))
+    spec = replace(spec, directors=(changed, *others))
+    files = {f.path.as_posix(): f for f in export(spec, dockerfile=DOCKERFILE)}
+    there = files["lvs1/usr/local/bin/chk"]
+    assert (there.content, there.mode) == (program, 0o755)
+    hosts = yaml.safe_load(files["inventory.yaml"].content)["all"]["children"]["directors"]["hosts"]
+    assert hosts["lvs1"]["lvs_programs"] == ["/usr/local/bin/chk"]
+    assert "lvs_programs" not in hosts["lvs2"]
+    whole = yaml.safe_load(files["docker-compose.yaml"].content)
+    (mounted,) = (c for c in whole["services"]["lvs1"]["configs"] if c["target"].endswith("chk"))
+    assert mounted["mode"] == 0o755
+    assert whole["configs"][mounted["source"]]["content"].replace("$$", "$") == program
 
 
 def test_it_is_written_once_and_not_over_something_else(tmp_path: Path):

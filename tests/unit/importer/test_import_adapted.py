@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvslab.conf import load_text
-from lvslab.importer import Fate, Imported, Source, import_confs
-from lvslab.plan import render
+from lvslab.importer import Fate, Imported, ImportProblem, Source, import_confs
+from lvslab.plan import make_plan, render
 from lvslab.plan.httpd import ports_of
 from lvslab.topology.served import asks, checked_at, statuses, tls_places
 
@@ -179,6 +179,30 @@ def test_scripts_fail_when_told_to_and_stand_before_who_names_them():
     assert 'misc_path "/usr/bin/test ! -e /run/lvslab/fail-10.0.0.11"' in written
     # keepalived forgets a track_script whose script is defined after it.
     assert written.index("vrrp_script chk") < written.index("vrrp_instance VI")
+
+
+def test_a_script_that_is_given_is_taken_along_and_stays_what_it_was():
+    text = 'vrrp_script chk {\n script "/opt/chk.sh -v"\n }\n'
+    text += instance(more="track_script {\n chk\n }")
+    text += server('MISC_CHECK {\n misc_path "/opt/web.sh 10.0.0.11"\n }')
+    program = "#!/bin/sh\nexit 0\n"
+    sources = [Source(n, load_text(text, n)) for n in ("lvs1", "lvs2")]
+    made = import_confs(sources, name="x", programs={"/opt/chk.sh": program})
+    assert fate(made, "script /opt/chk.sh -v")[0] == "kept"
+    assert fate(made, "misc_path")[0] == "stubbed"
+    assert [d.files for d in made.spec.directors] == [(("/opt/chk.sh", program),)] * 2
+    assert 'script "/opt/chk.sh -v"' in conf(made)
+    plan = make_plan(made.spec, "x", agent_files=())
+    (file,) = (f for f in plan.node("lvs1").files if f.path == "/opt/chk.sh")
+    # Else keepalived does not run it.
+    assert (file.content.decode(), file.mode) == (program, 0o755)
+
+
+def test_a_script_that_nobody_runs_is_a_slip_of_the_command_line():
+    text = "vrrp_script chk {\n script /opt/chk.sh\n }\n" + instance()
+    with pytest.raises(ImportProblem, match=r"runs /opt/chck\.sh") as caught:
+        import_confs([Source("a", load_text(text, "a"))], name="x", programs={"/opt/chck.sh": ""})
+    assert caught.value.fix == "there are: /opt/chk.sh"
 
 
 def test_direct_routing_delivers_to_the_port_of_the_virtual_server():

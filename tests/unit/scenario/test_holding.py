@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from lvslab.timeline.events import Event
 
-from ..plan.specs import active_active
+from ..plan.specs import active_active, article
 from ..timeline.handmade import event, vip
 from ..timeline.stories import INITIAL, RUN, answers, crash, failover, fault, healed, there_and_back
 from .played import Story, check, outcome, outcomes, quiet, taken_over
@@ -199,6 +200,35 @@ def test_the_final_holder_is_that_of_the_end_and_not_of_the_heal():
         "final_holder == lvs1": "pass",
     }
     assert outcome(story, "final_holder == backup_director") == "fail"
+
+
+@pytest.mark.parametrize(("nopreempt", "ends", "outcome_"), [
+    (False, True, "pass"), (False, False, "fail"), (True, False, "pass"), (True, True, "fail"),
+])  # fmt: skip
+def test_who_must_have_it_at_the_end_is_what_preemption_says(
+    nopreempt: bool, ends: bool, outcome_: str
+):
+    """``ends``: whether lvs1, which lost its link, has it at the end."""
+    spec = article()
+    instance = spec.vrrp_instances[0]
+    members = tuple(replace(m, nopreempt=nopreempt) for m in instance.members)
+    spec = replace(spec, vrrp_instances=(replace(instance, members=members),))
+    run, events = taken_over(3.0, until=120.0)
+    back = [
+        healed(112.0, "lvs1", "link-down"),
+        *([vip(115.0, "lvs2", added=False), vip(115.001, "lvs1", added=True)] if ends else []),
+    ]
+    story = (run, sorted([*events, *back], key=lambda e: e.t))
+    found = check(story, "final_holder == auto", spec=spec)
+    assert found.outcome == outcome_
+    assert found.wanted == f"172.20.1.100 on {'lvs2' if nopreempt else 'lvs1'}"
+
+
+def test_of_two_holders_at_the_heal_the_higher_priority_stays():
+    run, events = crash()
+    after = [healed(112.0, "lvs1", "keepalived-crash"), vip(112.5, "lvs2", added=False)]
+    story = (run, sorted([*events, *after], key=lambda e: e.t))
+    assert outcome(story, "final_holder == auto") == "pass"
 
 
 def test_takeovers_are_counted_there_and_back():

@@ -1,0 +1,101 @@
+"""Scenarios on a topology that they were not written for: which apply, and for how long. Pure.
+
+Most that ship are about a setting of their own: they change the topology, name its nodes, or
+expect figures that follow from its timers. On somebody's own configuration such a scenario would
+judge something else than that configuration. Those with the tag ANYWHERE are about what any
+cluster must do, and expect what is worked out from whatever they are played on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lvslab.scenario.load import load
+from lvslab.scenario.spec import ACTIVE, DIRECTORS, ScenarioSpec, Step
+from lvslab.timeline import bounds
+from lvslab.timeline.run import ALLOWANCE
+from lvslab.topology import TopologyProblems
+from lvslab.topology.spec import TopologySpec
+
+#: The tag of a scenario that holds for any topology.
+ANYWHERE = "anywhere"
+#: Seconds that a fault lasts beyond what must have happened by then.
+_AFTER = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A scenario that is not played on this topology."""
+
+    name: str
+    why: str
+
+
+def fitting(
+    paths: Iterable[Path], spec: TopologySpec, *, tags: Sequence[str] = ()
+) -> tuple[list[ScenarioSpec], list[LeftOut]]:
+    """Return the scenarios that apply to a topology, and the others with the reason.
+
+    Of those with one of ``tags`` only, where there are some. Faults that are healed after a
+    fixed time last longer where this topology needs longer to notice them. Raises NotFoundError,
+    TopologyError and TopologyProblems for a scenario that is wrong on its own topology.
+    """
+    found, left = [], []
+    for path in paths:
+        own = load(path)
+        if tags and not set(tags) & set(own.tags):
+            continue
+        if ANYWHERE not in own.tags:
+            left.append(LeftOut(own.name, "it is about its own topology (no tag 'anywhere')"))
+            continue
+        try:
+            scenario = load(path, topology=spec)
+        except TopologyProblems as error:
+            left.append(LeftOut(own.name, error.problems[0].message))
+            continue
+        why = _unfit(scenario)
+        if why:
+            left.append(LeftOut(own.name, why))
+        else:
+            found.append(
+                replace(scenario, steps=tuple(_long_enough(s, spec) for s in scenario.steps))
+            )
+    return found, left
+
+
+def _unfit(scenario: ScenarioSpec) -> str:
+    """Return why a scenario that can be read says nothing of this topology; empty: it does."""
+    spec = scenario.topology
+    if not any(vs.protocol == "TCP" for vs in spec.virtual_servers):
+        return "there is no TCP virtual server to ask"
+    directors = any(_is_director(s, spec) for s in scenario.steps)
+    if directors and len(spec.directors) < 2:
+        return "there is no second director to take over"
+    for step in scenario.steps:
+        if not _is_director(step, spec) and all(b is None for b in _bounds(step, spec)):
+            return "no check removes a real server here, or nobody is left without it"
+    return ""
+
+
+def _is_director(step: Step, spec: TopologySpec) -> bool:
+    return step.target in DIRECTORS or any(d.name == step.target for d in spec.directors)
+
+
+def _long_enough(step: Step, spec: TopologySpec) -> Step:
+    """Let a fault last until what the configuration promises must have happened."""
+    if step.hold is None or (_is_director(step, spec) and step.target != ACTIVE):
+        return step
+    needed = max((b.high for b in _bounds(step, spec) if b is not None), default=0.0)
+    return replace(step, hold=max(step.hold, needed + ALLOWANCE + _AFTER))
+
+
+def _bounds(step: Step, spec: TopologySpec) -> list[bounds.Bound | None]:
+    """Return what is promised after a fault of each node that the step may mean."""
+    if not _is_director(step, spec):
+        servers = [r.name for r in spec.real_servers]
+        names = [step.target] if step.target in servers else servers
+        return [bounds.expected(spec, step.fault, name) for name in names]
+    holders = {i.by_priority()[0].director for i in spec.vrrp_instances}
+    return [bounds.takeover(spec, step.fault, name) for name in sorted(holders)]
