@@ -308,10 +308,10 @@ class Agent:
 
     def _local_http(self) -> Task:
         httpd = self._supervisor.services.get("httpd")
-        ports = [] if httpd is None else httpd.ports()
-        if not ports:
+        if httpd is None or not httpd.ports():
             return {"ok": False, "ms": None, "detail": "this node has no web server"}
-        order = {"vip": "127.0.0.1", "port": ports[0], "deadline": _LOCAL_HTTP_DEADLINE}
+        order = {"vip": "127.0.0.1", "port": httpd.ports()[0], "deadline": _LOCAL_HTTP_DEADLINE}
+        order |= httpd.ask
         try:
             (result,) = yield from requests(self._loop, self._supervisor, order)
         except Refused as error:

@@ -9,6 +9,8 @@ from .proto import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
     from typing import Any
 
 #: What an errno of connect, send or recv means for the client; any other is ``bad``.
@@ -16,6 +18,7 @@ RESULT_OF_ERRNO = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
     errno.EPIPE: "reset",
+    errno.ENOTCONN: "reset",
     errno.ETIMEDOUT: "timeout",
     errno.EHOSTUNREACH: "unreachable",
     errno.ENETUNREACH: "unreachable",
@@ -60,6 +63,16 @@ def failure(code: int) -> tuple[str, str]:
     return RESULT_OF_ERRNO.get(code, "bad"), errno.errorcode.get(code, str(code))
 
 
+def failed(error: OSError) -> tuple[str, str]:
+    """Return result and detail of what a socket raised, with TLS in it or without."""
+    # ssl.SSLError has a number of its own as its errno; it alone has a library.
+    if hasattr(error, "library"):
+        from . import tls
+
+        return tls.failure(error)
+    return failure(error.errno or 0)
+
+
 def answer(data: bytes, *, ended: bool) -> tuple[str, str, str] | None:
     """Judge what was received so far: (result, server, detail), or None: not all there yet.
 
@@ -92,20 +105,45 @@ def answer(data: bytes, *, ended: bool) -> tuple[str, str, str] | None:
     return "ok", server, ""
 
 
-def once(vip: str, port: int, path: str, deadline: float) -> dict[str, Any]:
-    """Make one request, blocking up to ``deadline`` seconds: {result, server, ms, detail}."""
+def once(
+    vip: str, port: int, path: str, deadline: float, *, secure: bool = False
+) -> dict[str, Any]:
+    """Make one request, blocking up to ``deadline`` seconds: {result, server, ms, detail}.
+
+    ``secure``: over TLS, whose handshake is a part of it.
+    """
+    wrap = tls_ready().wrapped if secure else None
     start = now()
-    result, server, detail, end = _once(vip, port, path, start + deadline)
+    result, server, detail, end = _once(vip, port, path, start + deadline, wrap)
     ms = round((end - start) * 1000, 3)
     return {"result": result, "server": server, "detail": detail, "ms": ms}
 
 
-def _once(vip: str, port: int, path: str, until: float) -> tuple[str, str, str, float]:
+def tls_ready() -> Any:
+    """Return the module for TLS, after all was done that is done once."""
+    from . import tls
+
+    tls.context()
+    return tls
+
+
+def _once(
+    vip: str,
+    port: int,
+    path: str,
+    until: float,
+    wrap: Callable[[socket.socket], ssl.SSLSocket] | None,
+) -> tuple[str, str, str, float]:
     data = b""
-    with socket.socket() as sock:
+    sock = socket.socket()
+    try:
         try:
             sock.settimeout(max(until - now(), 0.001))
             sock.connect((vip, port))
+            if wrap is not None:
+                sock = secured = wrap(sock)
+                secured.settimeout(max(until - now(), 0.001))
+                secured.do_handshake()
             sock.sendall(request(vip, path))
             while True:
                 sock.settimeout(max(until - now(), 0.001))
@@ -120,14 +158,18 @@ def _once(vip: str, port: int, path: str, until: float) -> tuple[str, str, str, 
         except TimeoutError:
             return "timeout", "", "", now()
         except OSError as error:
-            result, detail = failure(error.errno or 0)
+            result, detail = failed(error)
             return result, "", detail, now()
+    finally:
+        sock.close()
 
 
 def _await_end(sock: socket.socket) -> None:
     """Let the server close first: who closes first keeps the TIME_WAIT."""
     try:
         sock.settimeout(0.2)
-        sock.recv(1)
+        # Past TLS, where there is any: its goodbye comes before the end of the connection.
+        while len(socket.socket.recv(sock, 16384)) > 0:
+            continue
     except OSError:
         return

@@ -47,6 +47,8 @@ class _Connection:
         self.number = number
         self.opened = now()
         self.connected = False
+        #: TLS is in the socket: its handshake has begun.
+        self.wrapped = False
         self.sending = b""
         self.data = b""
         self.asked: deque[_Asked] = deque()
@@ -110,16 +112,20 @@ class Kept(probe.Probe):
                 if code:
                     self._end(connection, *fetch.failure(code))
                     return
+                if self._secure[connection.target] and not self._shaken(connection):
+                    return
                 connection.connected = True
                 self._send(connection)
                 return
             if connection.sending:
                 self._send(connection)
+                if connection.sock.fileno() < 0:
+                    return  # that ended it
             piece = connection.sock.recv(65536)
-        except BlockingIOError:
+        except self._again:
             return
         except OSError as error:
-            self._end(connection, *fetch.failure(error.errno or 0))
+            self._end(connection, *fetch.failed(error))
             return
         connection.data += piece
         self._answers(connection)
@@ -129,10 +135,10 @@ class Kept(probe.Probe):
     def _send(self, connection: _Connection) -> None:
         try:
             sent = connection.sock.send(connection.sending)
-        except BlockingIOError:
+        except self._again:
             sent = 0
         except OSError as error:
-            self._end(connection, *fetch.failure(error.errno or 0))
+            self._end(connection, *fetch.failed(error))
             return
         connection.sending = connection.sending[sent:]
         wanted = select.EPOLLIN | (select.EPOLLOUT if connection.sending else 0)
@@ -173,10 +179,7 @@ class Kept(probe.Probe):
             if not asked.reported:
                 late = t > asked.limit
                 self._report(asked, min(t, asked.limit), "timeout" if late else result, "", detail)
-        fd = connection.sock.fileno()
-        if fd in self._flying:
-            self._epoll.unregister(fd)
-            del self._flying[fd]
+        self._forget(connection.sock.fileno())
         connection.sock.close()
         del self._open[connection.target]
         vip, port = self._targets[connection.target][0]

@@ -79,7 +79,18 @@ def source_port(t0: float, rate: float, seq: int) -> int:
 
 
 class _Request:
-    __slots__ = ("data", "due", "limit", "reported", "seq", "sock", "start", "target", "written")
+    __slots__ = (
+        "data",
+        "due",
+        "limit",
+        "reported",
+        "seq",
+        "sock",
+        "start",
+        "target",
+        "wrapped",
+        "written",
+    )
 
     def __init__(self, seq: int, target: int, due: float, deadline: float) -> None:
         self.seq = seq
@@ -89,6 +100,8 @@ class _Request:
             socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         )
         self.data = b""
+        #: TLS is in the socket: its handshake has begun.
+        self.wrapped = False
         self.written = False
         self.reported = False
         self.start = now()
@@ -109,6 +122,12 @@ class Probe:
             ((t["vip"], int(t["port"])), fetch.request(t["vip"], t.get("path", "/")))
             for t in order["targets"]
         ]
+        self._secure = [bool(t.get("tls")) for t in order["targets"]]
+        #: What a socket raises that has to wait.
+        self._again: tuple[type[OSError], ...] = (BlockingIOError,)
+        self._tls: Any = fetch.tls_ready() if any(self._secure) else None
+        if self._tls is not None:
+            self._again += self._tls.WAITING
         self._epoll = select.epoll()
         self._flying: dict[int, Any] = {}
         self._order: deque[_Request] = deque()
@@ -179,7 +198,8 @@ class Probe:
             request.sock.bind(("", source_port(self._t0, self._rate, seq)))
         code = request.sock.connect_ex(self._targets[request.target][0])
         if code not in (0, errno.EINPROGRESS):
-            self._report(request, now(), *_failed(code))
+            result, detail = fetch.failure(code)
+            self._report(request, now(), result, "", detail)
             request.sock.close()
             return
         fd = request.sock.fileno()
@@ -193,17 +213,22 @@ class Probe:
             if not request.written:
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if code:
-                    self._fail(request, code)
+                    self._fail(request, *fetch.failure(code))
                     return
+                if self._secure[request.target]:
+                    if not self._shaken(request):
+                        return
+                    sock = request.sock
                 sock.send(self._targets[request.target][1])
                 request.written = True
                 self._epoll.modify(sock.fileno(), select.EPOLLIN)
                 return
             piece = sock.recv(16384)
-        except BlockingIOError:
+            ended = not piece and (not request.wrapped or self._tls.ended(sock))
+        except self._again:
             return
         except OSError as error:
-            self._fail(request, error.errno or 0)
+            self._fail(request, *fetch.failed(error))
             return
         t = now()
         if not request.reported:
@@ -214,12 +239,26 @@ class Probe:
                 if result == "ok" and t > request.limit:
                     result = "late"
                 self._report(request, t, result, server, detail)
-        if not piece:
+        if ended:
             self._close(request)
 
-    def _fail(self, request: _Request, code: int) -> None:
+    def _shaken(self, request: Any) -> bool:
+        """Go on with the handshake of TLS; return whether it is done. Raises OSError."""
+        fd = request.sock.fileno()
+        if not request.wrapped:
+            # Where it cannot be put into the socket, that one is closed.
+            self._forget(fd)
+            request.sock = self._tls.wrapped(request.sock)
+            request.wrapped = True
+            self._flying[fd] = request
+            self._epoll.register(fd, select.EPOLLOUT)
+        wanted = self._tls.handshake(request.sock)
+        if wanted:
+            self._epoll.modify(fd, wanted)
+        return not wanted
+
+    def _fail(self, request: _Request, result: str, detail: str) -> None:
         t = now()
-        result, _, detail = _failed(code)
         if t > request.limit:
             result, t = "timeout", request.limit
         if not request.reported:
@@ -241,10 +280,13 @@ class Probe:
                 return
 
     def _close(self, request: _Request) -> None:
-        fd = request.sock.fileno()
-        self._epoll.unregister(fd)
-        del self._flying[fd]
+        self._forget(request.sock.fileno())
         request.sock.close()
+
+    def _forget(self, fd: int) -> None:
+        """Listen to a descriptor no more, if it is listened to."""
+        if self._flying.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
 
     def _report(self, request: Any, end: float, result: str, server: str, detail: str) -> None:
         request.reported = True
@@ -291,11 +333,6 @@ class Probe:
         data = self._backlog + line.encode()
         while data:
             data = data[os.write(self._out, data) :]
-
-
-def _failed(code: int) -> tuple[str, str, str]:
-    result, detail = fetch.failure(code)
-    return result, "", detail
 
 
 def run(node: str, order: dict[str, Any], out: int, control: int) -> None:

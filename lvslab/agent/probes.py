@@ -63,6 +63,9 @@ class Probes:
             raise Refused(
                 f"no connections {order['connections']!r}", "one of " + ", ".join(probe.CONNECTIONS)
             )
+        # Done here, before the first request is due, and once for all probes: they are forks.
+        if any(t.get("tls") for t in order["targets"]):
+            fetch.tls_ready()
         plan = order | {"probe": name, "t0": now() + probe.LEAD}
         pid, output, control = children.fork(lambda out, ctl: probe.run(self._node, plan, out, ctl))
         running = _Running(pid, control, lease)
@@ -123,11 +126,14 @@ def requests(
     language = str(order.get("language", "HTTP"))
     if language not in asking.LANGUAGES:
         raise Refused(f"nobody speaks {language!r}", "one of " + ", ".join(asking.LANGUAGES))
+    secure = bool(order.get("tls"))
+    if secure:
+        fetch.tls_ready()
 
     def work() -> list[dict[str, Any]]:
         if language != "HTTP":
             return [asking.once(order, deadline) for _ in range(count)]
-        return [fetch.once(vip, port, path, deadline) for _ in range(count)]
+        return [fetch.once(vip, port, path, deadline, secure=secure) for _ in range(count)]
 
     patience = count * deadline + 10.0 if seconds is None else seconds
     return (yield from children.call(loop, supervisor, work, patience))

@@ -48,6 +48,8 @@ class Service:
         self.argv: list[str] = list(spec["argv"])
         self.ready: dict[str, Any] = dict(spec.get("ready") or {})
         self.pid: int | None = None
+        #: How to ask it for a page, where it is not the first port, without TLS, for "/".
+        self.ask: dict[str, Any] = dict(spec.get("ask") or {})
         #: Its last process: leader of the session that all its processes are in.
         self.session: int | None = None
         #: When it was started or ended.

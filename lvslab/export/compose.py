@@ -8,14 +8,12 @@ from typing import Any
 
 from lvslab import yamltext
 from lvslab.export.model import ExportedFile, exported
-from lvslab.plan.build import (
-    HTTPD_CONF,
-    KEEPALIVED_CONF,
-    ports_of,
-)
+from lvslab.plan.build import KEEPALIVED_CONF
 from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS, vips_of
-from lvslab.plan.render import DOCROOT, RUN, httpd_conf, keepalived_conf
+from lvslab.plan.httpd import httpd_of
+from lvslab.plan.render import RUN, keepalived_conf
 from lvslab.plan.serving import datagram_words, dns_argv, dns_at
+from lvslab.topology.served import is_secure, path_for
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
 from lvslab.topology.spoken import language
 
@@ -27,9 +25,13 @@ _HEAD = """\
 #
 # One file, complete: every node's configuration is in it (Compose 2.23.1 or later). The engine's
 # kernel must have ip_vs (modprobe ip_vs). Nothing is privileged. To ask the VIP:
-#   docker compose exec {client} curl -s http://{vip}/
+#   docker compose exec {client} curl -s {url}
 # An image that is there already is taken by LVS_NODE_IMAGE=name and --no-build.
 """
+
+
+#: What a real server's files are called among the configs, where it is not their own name.
+_NAMES = {"httpd.conf": "httpd", "index.html": "page"}
 
 
 def compose_file(spec: TopologySpec, dockerfile: str) -> ExportedFile:
@@ -77,12 +79,18 @@ def compose_file(spec: TopologySpec, dockerfile: str) -> ExportedFile:
     head = _HEAD.format(
         name=spec.name,
         client=spec.clients[0].name if spec.clients else first,
-        vip=next(
-            (vs.key for vs in spec.virtual_servers if language(spec, vs) == "HTTP"),
-            next(iter(spec.vips), ""),
-        ),
+        url=_url(spec),
     )
     return exported("docker-compose.yaml", head + yamltext.dump(document, width=1000))
+
+
+def _url(spec: TopologySpec) -> str:
+    """Return what to ask the first virtual server over HTTP for."""
+    for vs in (v for v in spec.virtual_servers if language(spec, v) == "HTTP"):
+        # Its certificate is made in the real server, and nobody vouches for it.
+        scheme = "-k https" if is_secure(spec.virtual_servers, vs) else "http"
+        return f"{scheme}://{vs.key}{path_for(spec.virtual_servers, vs)}"
+    return f"http://{next(iter(spec.vips), '')}/"
 
 
 def _node(name: str, address: str) -> dict[str, Any]:
@@ -111,7 +119,7 @@ def _director(spec: TopologySpec, me: DirectorSpec, configs: dict[str, Any]) -> 
 
 
 def _real_server(spec: TopologySpec, me: RealServerSpec, configs: dict[str, Any]) -> dict[str, Any]:
-    ports = ports_of(spec, me.name)
+    httpd = httpd_of(spec, me)
     service = _node(me.name, str(me.address)) | {
         "cap_add": ["NET_ADMIN"],
         # Given at creation: they hold before the VIP is there.
@@ -125,16 +133,14 @@ def _real_server(spec: TopologySpec, me: RealServerSpec, configs: dict[str, Any]
         configs[_DATAGRAMS] = {"content": _literal(_datagrams())}
         mounted.append({"source": _DATAGRAMS, "target": _DATAGRAMS_AT})
         programs.append(["python3", "-u", _DATAGRAMS_AT, str(me.address), *words])
-    if ports:
-        conf, page = f"{me.name}-httpd", f"{me.name}-page"
-        configs[conf] = {"content": _literal(httpd_conf(me, ports))}
-        configs[page] = {"content": f"from {me.address}\n"}
-        mounted += [
-            {"source": conf, "target": HTTPD_CONF},
-            {"source": page, "target": f"{DOCROOT}/index.html"},
-        ]
+    for file in httpd.files():
+        base = file.path.rpartition("/")[2]
+        name = f"{me.name}-{_NAMES.get(base) or base.replace('.', '-')}"
+        configs[name] = {"content": _literal(file.content.decode())}
+        mounted.append({"source": name, "target": file.path})
+    if httpd.ports:
         start.append(f"mkdir -p {RUN}")
-        programs.append(["apache2", "-D", "FOREGROUND", "-f", HTTPD_CONF])
+        programs.append(list(httpd.argv))
     programs = programs or [["sleep", "infinity"]]
     # The last one is the container's; the others end with it.
     shell = "; ".join([*start, *(f"{shlex.join(p)} & true" for p in programs[:-1])])

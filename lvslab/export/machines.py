@@ -9,6 +9,7 @@ from lvslab.export.model import ExportedFile, exported, rendered
 from lvslab.plan.build import KEEPALIVED_CONF
 from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS, vips_of
 from lvslab.plan.render import instances_of, keepalived_conf
+from lvslab.topology.served import is_secure, statuses, tls_places
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
 from lvslab.topology.spoken import UDP_CHECKS
 
@@ -111,6 +112,13 @@ def checklist(spec: TopologySpec, interface: str) -> ExportedFile:
             vips_of={r.name: vips_of(spec, r.name) for r in spec.real_servers},
             first={i.name: i.by_priority()[0].director for i in spec.vrrp_instances},
             sysctls=REAL_SERVER_SYSCTLS,
+            tls=sorted(tls_places(spec.virtual_servers)),
+            odd=sorted(
+                (server, port, path, status)
+                for (server, port), paths in statuses(spec.virtual_servers).items()
+                for path, status in paths.items()
+            ),
+            secure=[vs.key for vs in spec.virtual_servers if is_secure(spec.virtual_servers, vs)],
         ),
     )
 

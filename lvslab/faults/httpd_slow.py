@@ -16,7 +16,7 @@ class HttpdSlow(Params):
 
 
 def _inject(target: Target) -> list[Operation]:
-    from lvslab.plan.build import ports_of
+    from lvslab.plan.serving import httpd_ports
 
     delay = f"{target.given(HttpdSlow).delay * 1000:g}ms"
     # Segments with PSH carry an answer's end, those with FIN follow it: both wait, so that they
@@ -25,7 +25,7 @@ def _inject(target: Target) -> list[Operation]:
     tcp = "protocol ip u32 match ip protocol 6 0xff"
     matches = [
         f"{tcp} match ip sport {port} 0xffff match u8 {flag} {flag} at 33".split()
-        for port in ports_of(target.lab, target.name)
+        for port in httpd_ports(target.lab, target.name)
         for flag in ("0x08", "0x01")
     ]
     return queue_of(target, ["netem", "delay", delay], *matches)

@@ -50,8 +50,9 @@ FAULT = Fault(
     refuses=no_web_server,
     lesson={
         "real-server": (
-            "A check that does not name the status it wants accepts a redirection or an error "
-            "page. A broken server that answers quickly attracts requests with lc and wlc."
+            "A check whose status_code allows a redirection or an error page is content with it; "
+            "without one keepalived takes 200 to 299. A broken server that answers quickly "
+            "attracts requests with lc and wlc."
         ),
     },
 )

@@ -69,13 +69,13 @@ def with_tracker(
 def rewrite_httpd(target: Target, more: str) -> list[Operation]:
     """Return the operations that add lines to a real server's httpd configuration.
 
+    No path is an exception to what they say, as one can be that a check wants a status of.
     SIGUSR1 is Apache's graceful restart: its ports stay open, and nothing is refused.
     """
-    from lvslab.plan.build import HTTPD_CONF, ports_of
-    from lvslab.plan.render import httpd_conf
+    from lvslab.plan.httpd import HTTPD_CONF, httpd_of
 
     me = next(r for r in target.lab.real_servers if r.name == target.name)
-    content = httpd_conf(me, ports_of(target.lab, me.name)) + "\n" + more
+    content = httpd_of(target.lab, me).conf(odd=False) + "\n" + more
     return [
         {"op": "write", "path": HTTPD_CONF, "content": content},
         {"op": "service-reload", "name": "httpd", "signal": "USR1"},
@@ -84,7 +84,7 @@ def rewrite_httpd(target: Target, more: str) -> list[Operation]:
 
 def httpd_back(target: Target) -> list[Operation]:
     """Return the operations that give a real server its own httpd configuration again."""
-    from lvslab.plan.build import HTTPD_CONF
+    from lvslab.plan.httpd import HTTPD_CONF
 
     del target  # whichever it is
     return [

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import get_args
 
 from lvslab.conf.lexer import Word
 from lvslab.conf.tree import Node
 from lvslab.conf.values import ipv4, whole
-from lvslab.importer.adapt_udp import datagram
+from lvslab.importer import adapt_http, adapt_udp
 from lvslab.importer.model import Fate
 from lvslab.importer.twins import Twins, line
-from lvslab.plan.render import page_of
-from lvslab.topology.spec import Scheduler
+from lvslab.topology.spec import ASKING, Scheduler
 from lvslab.topology.spoken import UDP_CHECKS
 
 #: What any check with a connection takes; of a check that something stands in for, these are left.
@@ -21,12 +19,13 @@ _COMMON = frozenset(
     {"connect_port", "connect_timeout", "retry", "delay_before_retry", "warmup", "delay_loop"}
 )
 _TCP = "TCP_CHECK in the lab, of the same port at the same times: its servers speak no SMTP"
-_HTTP = "HTTP_GET in the lab: the same request without TLS"
 #: The checks that the lab's real servers cannot answer, and what stands in for them.
 _STANDINS = {
-    "SSL_GET": ("HTTP_GET", _HTTP),
     "SMTP_CHECK": ("TCP_CHECK", _TCP),
 }
+#: The block SSL of a file names these, and a checker that cannot read them ends (init_ssl_ctx()
+#: of check_ssl.c).
+_KEYS = "its files are not in the lab: the lab's real servers ask no client for a certificate"
 _NOT_THERE = {
     "BFD_CHECK": "the lab's real servers speak no BFD: this server is never removed",
     "FILE_CHECK": "nothing in the lab writes that file: this server is never removed",
@@ -58,6 +57,9 @@ def servers(twins: Twins) -> None:
                 else:
                     twins.drop(child, Fate.UNSUPPORTED, "no IPv4 address with a port")
             twins.drop(group, Fate.MAPPED, "as a virtual_server of each of its addresses")
+        for block in root.all("SSL"):
+            twins.drop(block, Fate.UNSUPPORTED, _KEYS)
+    adapt_http.checks(twins)
 
 
 def _ignored(twins: Twins, vs: Node) -> None:
@@ -137,18 +139,12 @@ def _checks(twins: Twins, rs: Node, vs: Node) -> None:
             kind, note = _STANDINS[check.keyword]
             port = _connect_port(check)
             twins.say(check, [kind], Fate.STUBBED, note)
-            kept = _COMMON | (
-                {"url", "virtualhost", "nb_get_retry"} if kind == "HTTP_GET" else set()
-            )
-            for child in [c for c in check.children if c.keyword not in kept]:
+            for child in [c for c in check.children if c.keyword not in _COMMON]:
                 twins.drop(child, Fate.STUBBED, f"not asked in the lab: {kind} stands in for it")
             if port is not None and check.last("connect_port") is None:
                 line(check, "connect_port", port)
-        if check.keyword in UDP_CHECKS:
-            datagram(twins, check)
-        if check.keyword == "HTTP_GET":
-            for url in check.all("url"):
-                _url(twins, url, rs)
+        elif check.keyword in UDP_CHECKS:
+            adapt_udp.datagram(twins, check)
     _ports(twins, rs, vs)
 
 
@@ -159,30 +155,6 @@ def _connect_port(check: Node) -> str | None:
     if found is not None:
         return found.arg()
     return "25" if check.keyword == "SMTP_CHECK" and host is not None else None
-
-
-def _url(twins: Twins, url: Node, rs: Node) -> None:
-    """Ask for what the lab's page has: whatever the path, it is the same, with status 200."""
-    digest, status = url.last("digest"), url.last("status_code")
-    address = ipv4(rs.arg())
-    if digest is not None and address is not None:
-        own = hashlib.md5(page_of(address), usedforsecurity=False).hexdigest()
-        if digest.arg().lower() != own:
-            twins.say(digest, ["digest", own], Fate.MAPPED, f"digest {own}: that of the lab's page")
-    if status is not None and not _accepts_200(status.args):
-        note = "status_code 200: it is what the lab's servers answer with"
-        twins.say(status, ["status_code", "200"], Fate.STUBBED, note)
-    elif status is not None and status.args != ["200"]:
-        twins.say(status, ["status_code", "200"], Fate.MAPPED)
-
-
-def _accepts_200(codes: list[str]) -> bool:
-    for code in codes:
-        low, _, high = code.partition("-")
-        first, last = whole(low), whole(high or low)
-        if first is not None and last is not None and first <= 200 <= last:
-            return True
-    return False
 
 
 def _ports(twins: Twins, rs: Node, vs: Node) -> None:
@@ -196,7 +168,7 @@ def _ports(twins: Twins, rs: Node, vs: Node) -> None:
     if own != port:
         note = f"port {port}: direct routing delivers to that one, whatever is written here"
         twins.say(rs, ["real_server", rs.arg(), port], Fate.MAPPED, note)
-    for check in rs.all("HTTP_GET", "TCP_CHECK", *UDP_CHECKS):
+    for check in rs.all(*ASKING, "TCP_CHECK", *UDP_CHECKS):
         by_tcp = check.keyword not in UDP_CHECKS
         if check.last("connect_port") is None and (own not in (port, "") or (udp and by_tcp)):
             line(check, "connect_port", own or port)

@@ -12,6 +12,7 @@ from lvslab.conf.values import whole
 from lvslab.conf.view import CHECKS
 from lvslab.importer.model import ImportProblem
 from lvslab.importer.words import MAIL, SCRIPTS, STUB
+from lvslab.topology.spec import ASKING
 
 _FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")
 _SERVER = frozenset(
@@ -42,6 +43,7 @@ _SERVER = frozenset(
 #: The checks that a topology has.
 _CHECKS = (
     "HTTP_GET",
+    "SSL_GET",
     "TCP_CHECK",
     "UDP_CHECK",
     "DNS_CHECK",
@@ -143,6 +145,7 @@ _CHECK = frozenset(
 #: What else a topology says of a check of that kind.
 _OF_KIND = {
     "HTTP_GET": frozenset({"nb_get_retry"}),
+    "SSL_GET": frozenset({"nb_get_retry"}),
     "UDP_CHECK": frozenset({"payload", "require_reply", "min_reply_length", "max_reply_length"}),
     "DNS_CHECK": frozenset({"type", "name"}),
 }
@@ -173,7 +176,7 @@ def _check(check: Check) -> dict[str, Any]:
         }
     if check.kind == "DNS_CHECK":
         made |= {"dns_type": _arg(check.node, "type"), "name": _arg(check.node, "name")}
-    if check.kind == "HTTP_GET" and check.urls:
+    if check.kind in ASKING and check.urls:
         url = check.urls[0]
         status = _arg(url, "status_code")
         made |= {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 
 from lvslab.conf.tree import Node
+from lvslab.topology.spec import ASKING
 
 Path = tuple[tuple[str, ...], ...]
 
@@ -62,7 +63,7 @@ def canonical(node: Node, interfaces: frozenset[str], to: str) -> tuple[tuple[st
     parent = node.parent.keyword if node.parent else ""
     words = [w.value for w in node.words]
     keyword = _ALIASES.get(words[0], words[0]) if words else ""
-    if keyword == "retry" and words[0] != "retry" and parent != "HTTP_GET":
+    if keyword == "retry" and words[0] != "retry" and parent not in ASKING:
         # keepalived has this name in HTTP_GET and SSL_GET alone, and reads past it elsewhere.
         keyword = words[0]
     mapped = bool(words) and keyword != words[0]

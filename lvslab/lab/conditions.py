@@ -154,12 +154,6 @@ def spreads(vs: VirtualServerSpec) -> bool:
     return vs.scheduler in _SPREADING and not vs.persistence_timeout
 
 
-def path_of(vs: VirtualServerSpec) -> str:
-    """Return the path to ask for: that of its first HTTP check."""
-    checks = (m.check for m in vs.members)
-    return next((c.path for c in checks if c and c.kind == "HTTP_GET"), "/")
-
-
 def _rightful(spec: TopologySpec, instance: VrrpInstanceSpec) -> str | None:
     """Return the director that VRRP must settle on; None where that is not for sure.
 

@@ -12,7 +12,7 @@ from lvslab.topology.spec import CheckKind, CheckSpec, VrrpInstanceSpec, VrrpMem
 #: Checks that go by the same formula as the kind they are given here.
 _LIKE: dict[str, CheckKind] = {
     "HTTP_GET": "HTTP_GET",
-    "SSL_GET": "HTTP_GET",
+    "SSL_GET": "SSL_GET",
     "TCP_CHECK": "TCP_CHECK",
     "UDP_CHECK": "UDP_CHECK",
     "DNS_CHECK": "DNS_CHECK",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lvslab.errors import FaultError
 from lvslab.faults.model import Target
 from lvslab.timeline import bounds
 from lvslab.timeline.run import Promise, Quantity, Run
+from lvslab.topology.served import request_to
 from lvslab.topology.spec import PoolMember, TopologySpec, VirtualServerSpec
 from lvslab.topology.spoken import language
 
@@ -82,11 +84,9 @@ def targets(spec: TopologySpec) -> dict[str, int]:
     return {vs.key: max(1, len(_members(vs))) for vs in _probed(spec)}
 
 
-def paths(spec: TopologySpec) -> dict[str, str]:
-    """Return the path to ask each target for: that of its first real server's check."""
-    return {
-        vs.key: next((m.check.path for m in vs.members if m.check), "/") for vs in _probed(spec)
-    }
+def orders(spec: TopologySpec) -> list[dict[str, Any]]:
+    """Return how the agent asks each target, in the order of :func:`targets`."""
+    return [request_to(spec, vs) for vs in _probed(spec)]
 
 
 def with_promises(spec: TopologySpec, run: Run, held: Mapping[str, Iterable[str]]) -> Run:

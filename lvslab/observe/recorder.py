@@ -113,7 +113,7 @@ class Recorder:
             self.client,
             "probe.start",
             probe=self._probe,
-            targets=[_target(key, path) for key, path in expect.paths(spec).items()],
+            targets=expect.orders(spec),
             rate=self.rate,
             deadline=self.deadline,
             lease=_LEASE,
@@ -319,11 +319,6 @@ class Recorder:
 def _shown(change: Change, client: str) -> Event:
     data = {"target": change.target, "result": change.result}
     return Event(change.t, client, CLIENT_LOST if change.lost else CLIENT_BACK, data)
-
-
-def _target(key: str, path: str) -> dict[str, Any]:
-    vip, _, port = key.rpartition(":")
-    return {"vip": vip, "port": int(port), "path": path}
 
 
 def _sent(event: Event) -> bool:

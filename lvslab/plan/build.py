@@ -19,6 +19,7 @@ from lvslab.plan.forwarding import (
     vip_device,
     vips_of,
 )
+from lvslab.plan.httpd import httpd_of
 from lvslab.plan.model import (
     AGENT_HOME,
     NODE_FILE,
@@ -29,7 +30,7 @@ from lvslab.plan.model import (
     Plan,
     Role,
 )
-from lvslab.plan.serving import httpd_ports, udp_services
+from lvslab.plan.serving import udp_services
 from lvslab.topology.spec import (
     ClientSpec,
     DirectorSpec,
@@ -39,7 +40,6 @@ from lvslab.topology.spec import (
 )
 
 KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
-HTTPD_CONF = "/etc/lvslab/httpd.conf"
 COMMAND = ("/usr/bin/env", f"PYTHONPATH={AGENT_HOME}", "python3", "-u", "-m", "agent")
 
 #: Makes the tunnel's end, then runs what it is given.
@@ -140,29 +140,23 @@ def _real_server(
     spec: TopologySpec, lab: str, network: NetworkPlan, me: RealServerSpec
 ) -> NodePlan:
     serves = tuple(vs for vs in spec.virtual_servers if ports_at(vs, me.name))
-    ports, vips = ports_of(spec, me.name), vips_of(spec, me.name)
-    httpd = {
-        "name": "httpd",
-        "argv": ["apache2", "-D", "FOREGROUND", "-f", HTTPD_CONF],
-        "ready": {"listen": list(ports)},
-    }
+    httpd, vips = httpd_of(spec, me), vips_of(spec, me.name)
     # With NAT it has to know one neighbour only: its gateway.
     known = vips if spec.inside is None else (spec.inside.gateway,)
     description = _description(lab, me.name, "real-server", known) | {
         "lo_vips": [str(v) for v in vips] if vip_device(spec) == "lo" else [],
-        "services": [*([httpd] if ports else []), *udp_services(spec, me.name, me.address)],
+        "services": [
+            *([httpd.service()] if httpd.ports else []),
+            *udp_services(spec, me.name, me.address),
+        ],
         "virtual_servers": _virtual_servers(serves),
     }
     node = _node(spec, lab, network, "real-server", me.name, me.address, description)
-    files = (
-        FilePlan(HTTPD_CONF, render.httpd_conf(me, ports).encode()),
-        FilePlan(f"{render.DOCROOT}/index.html", render.page_of(me.address)),
-    )
     node = replace(
         node,
         cap_add=("NET_ADMIN",),
         sysctls=real_server_sysctls(spec),
-        files=(*node.files, *(files if ports else ())),
+        files=(*node.files, *httpd.files()),
     )
     if vip_device(spec) != TUNNEL:
         return node
@@ -173,11 +167,6 @@ def _real_server(
 def _client(spec: TopologySpec, lab: str, network: NetworkPlan, me: ClientSpec) -> NodePlan:
     description = _description(lab, me.name, "client", spec.vips)
     return _node(spec, lab, network, "client", me.name, me.address, description)
-
-
-def ports_of(spec: TopologySpec, server: str) -> tuple[int, ...]:
-    """Return the TCP ports at which a real server's httpd listens."""
-    return httpd_ports(spec, server)
 
 
 def _virtual_servers(served: Iterable[VirtualServerSpec]) -> list[dict[str, Any]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
+from http import HTTPStatus
 from ipaddress import IPv4Address
 from textwrap import dedent, indent
+from types import MappingProxyType
 
 from jinja2 import Environment
 
 from lvslab.plan.forwarding import TUNNEL
 from lvslab.templates import templates
 from lvslab.topology.spec import (
+    ASKING,
     DirectorSpec,
     GarpSpec,
     RealServerSpec,
@@ -24,6 +28,12 @@ RUN = "/run/lvslab"
 VRRP_FIFO = f"{RUN}/vrrp.fifo"
 LVS_FIFO = f"{RUN}/lvs.fifo"
 DOCROOT = "/var/www/html"
+#: What httpd answers with another status than 200, a file each.
+ANSWERS = "/var/www/answers"
+#: A real server's key and certificate: made in the node, and nowhere else.
+TLS_FOLDER = "/var/lib/lvslab/tls"
+KEY = f"{TLS_FOLDER}/key.pem"
+CERTIFICATE = f"{TLS_FOLDER}/certificate.pem"
 #: The name of a node's first interface, and of a director's in the inside network.
 INTERFACE = "eth0"
 INSIDE_INTERFACE = "eth1"
@@ -103,6 +113,7 @@ def keepalived_conf(
             vrrp_fifo=VRRP_FIFO,
             lvs_fifo=LVS_FIFO,
             scripts=runs_scripts(spec),
+            asking=ASKING,
             garp_interval=max(intervals, default=None),
             garp=garp_lines,
             gateway=None if spec.inside is None else spec.inside.gateway,
@@ -112,13 +123,69 @@ def keepalived_conf(
     return text.rstrip("\n") + "\n"
 
 
-def httpd_conf(server: RealServerSpec, ports: tuple[int, ...]) -> str:
-    """Render a real server's Apache configuration, complete in itself (no Debian default read)."""
+def httpd_conf(
+    server: RealServerSpec,
+    ports: tuple[int, ...],
+    *,
+    tls: Sequence[int] = (),
+    odd: Mapping[int, Mapping[str, int]] = MappingProxyType({}),
+) -> str:
+    """Render a real server's Apache configuration, complete in itself (no Debian default read).
+
+    ``tls``: the ports that speak TLS. ``odd``: by port, the paths that have another status than
+    200, and which. Apache tells ports apart by virtual hosts.
+    """
     return (
         _templates()
         .get_template("httpd.conf.j2")
-        .render(server=server, ports=ports, docroot=DOCROOT, run=RUN)
+        .render(
+            server=server,
+            ports=ports,
+            docroot=DOCROOT,
+            run=RUN,
+            tls=tls,
+            odd=odd,
+            answers=ANSWERS,
+            key=KEY,
+            certificate=CERTIFICATE,
+        )
     )
+
+
+def httpd_script(server: RealServerSpec, addresses: Sequence[IPv4Address]) -> str:
+    """Render what makes a real server's certificate, with its addresses, and runs its arguments."""
+    names = [f"DNS:{server.name}", *(f"IP:{a}" for a in addresses)]
+    return (
+        _templates()
+        .get_template("httpd.sh.j2")
+        .render(server=server, names=names, folder=TLS_FOLDER, key=KEY, certificate=CERTIFICATE)
+    )
+
+
+def answer_of(address: IPv4Address, status: int) -> bytes:
+    """Return the page of :func:`page_of` with another status, as mod_asis reads it.
+
+    By mod_asis and not by mod_rewrite's R: that knows registered statuses only, and its page
+    would not have the digest of the lab's.
+    """
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Wanted by a check"
+    elsewhere = "Location: http://elsewhere.invalid/\n" if status // 100 == 3 else ""
+    head = f"Status: {status} {phrase}\n{elsewhere}Content-Type: text/plain\n\n"
+    return head.encode() + page_of(address)
+
+
+def pattern(path: str) -> str:
+    """Return a regular expression for exactly this path, as Apache's configuration takes it.
+
+    Nothing is escaped by a backslash that a quoted word, or a variable, would be changed by.
+    """
+    plain = frozenset(b"/_-~=&;,:@abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+    return "".join(chr(b) if b in plain else f"\\x{b:02x}" for b in path.encode())
+
+
+def comment(text: str) -> str:
+    """Return a text that can stand in a comment of Apache's configuration, which is one line."""
+    return ascii(text)[1:-1].rstrip("\\")
 
 
 def tunnel_script(server: RealServerSpec, vips: tuple[IPv4Address, ...]) -> str:
@@ -136,4 +203,6 @@ def _templates() -> Environment:
     environment = templates("lvslab.plan")
     environment.filters["number"] = number
     environment.filters["raw"] = raw
+    environment.filters["pattern"] = pattern
+    environment.filters["comment"] = comment
     return environment

@@ -27,6 +27,7 @@ from lvslab.plan.render import INSIDE_INTERFACE, INTERFACE
 from lvslab.prove import frames, pcap
 from lvslab.prove.judge import AT
 from lvslab.prove.model import NodeState, Setting
+from lvslab.topology.served import is_secure, request_to
 
 if TYPE_CHECKING:
     from docker.api import APIClient
@@ -154,7 +155,7 @@ def capturing(
 
 
 def record(
-    lab: Lab, vs: VirtualServerSpec, path: str, count: int, *, forwarding: Forwarding = "DR"
+    lab: Lab, vs: VirtualServerSpec, count: int, *, forwarding: Forwarding = "DR"
 ) -> Recorded:
     """Make ``count`` requests to a virtual server and capture them on every node.
 
@@ -199,11 +200,9 @@ def record(
         results = link.request(
             "request",
             timeout=count * DEADLINE + 30.0,
-            vip=str(vs.vip),
-            port=vs.port,
-            path=path,
             count=count,
             deadline=DEADLINE,
+            **request_to(spec, vs),
         )["results"]
         ask(last)
         ended = time.monotonic() + LAST_TIMEOUT
@@ -224,6 +223,7 @@ def record(
         forwarding=forwarding,
         ports={m.server: m.port for m in vs.members if m.port != vs.port},
         gateway=gateway,
+        tls=is_secure(spec.virtual_servers, vs),
     )
     return Recorded(setting, {c.name: c.data for c in captures}, tuple(results))
 

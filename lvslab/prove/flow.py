@@ -68,13 +68,25 @@ class Flow:
         if server is not None:
             self._answered(server, node if node in self._is.directors else None)
         served = any(
-            f.tcp and f.tcp.payload and f.tcp.source == self._vip
+            f.tcp and f.tcp.payload and f.tcp.source == self._vip and f.t >= self._asked()
             for f in self._received(self._back[client], client)
         )
         if not served and not self._breaks:
             what = "the connection was made, and no page came"
             self._breaks.append(Break("not-served", server or client, what, "lvslab logs"))
         return Path(self._client[1], tuple(self._hops), server, served, once(self._breaks))
+
+    def _asked(self) -> float:
+        """Return from when on what comes from the VIP is an answer to the request.
+
+        Over TLS the client speaks twice: what follows its first words is the handshake alone (RFC
+        8446, section 2). The page itself cannot be told from what else is encrypted.
+        """
+        if not self._is.tls:
+            return self._began
+        client = self._is.client
+        said = [f.t for f in self._sent(self._there[client], client) if f.tcp and f.tcp.payload]
+        return said[1] if len(said) > 1 else float("inf")
 
     def _forwarded(self, director: str) -> str | None:
         """Follow the request through a director; return the real server that it was sent to."""

@@ -146,6 +146,8 @@ class Setting:
     ports: Mapping[str, int] = field(default_factory=dict)
     #: With an inside network: the real servers' gateway.
     gateway: str = ""
+    #: Its clients speak TLS.
+    tls: bool = False
 
     def server(self, name: str) -> Endpoint:
         """Return the address and port at which a real server is asked with NAT."""

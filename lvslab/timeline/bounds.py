@@ -18,6 +18,7 @@ from typing import Literal
 
 from lvslab.faults.registry import effect_of
 from lvslab.topology.spec import (
+    ASKING,
     CheckSpec,
     PoolMember,
     TopologySpec,
@@ -173,16 +174,16 @@ def rs_back(check: CheckSpec, delay_loop: float, *, attempt: float | None = None
     """When a real server that answers again is back in the table.
 
     While it is down, attempts come max(D, B) apart, each taking ``attempt`` seconds to fail
-    (None: as long as one may). HTTP_GET wants two successes, D apart: the first only ends the
-    failed state, then all URLs are asked again (check_http.c epilog(), ``failed_url``).
+    (None: as long as one may). HTTP_GET and SSL_GET want two successes, D apart: the first only
+    ends the failed state, then all URLs are asked again (check_http.c epilog(), ``failed_url``).
     """
     spent = _attempt(check, delay_loop) if attempt is None else attempt
     # check_dns.c and check_udp.c retry while it is up, and only then.
     udp = check.kind in UDP_CHECKS
     apart = delay_loop if udp else max(delay_loop, check.delay_before_retry)
-    again = delay_loop if check.kind == "HTTP_GET" else 0.0
-    if check.kind == "HTTP_GET":
-        why = "HTTP_GET wants two good answers in a row, delay_loop apart"
+    again = delay_loop if check.kind in ASKING else 0.0
+    if check.kind in ASKING:
+        why = f"{check.kind} wants two good answers in a row, delay_loop apart"
     else:
         why = "the first attempt that succeeds brings it back"
     second = f" + {_s(again)}" if again else ""

@@ -172,6 +172,7 @@ class VrrpInstance(Vrrp):
 
 CheckType = Literal[
     "HTTP_GET",
+    "SSL_GET",
     "TCP_CHECK",
     "UDP_CHECK",
     "DNS_CHECK",
@@ -186,13 +187,14 @@ class Check(Model):
     type: CheckType | None = None
     """How the server is checked. Default: HTTP_GET for TCP, none for UDP."""
     path: Word | None = None
-    """HTTP_GET: the path asked for. Default: /."""
+    """HTTP_GET, SSL_GET: the path asked for. Default: /."""
     status_code: Annotated[int, Field(ge=100, le=599)] | None = None
-    """HTTP_GET: the status that is healthy. Default: 200."""
+    """HTTP_GET, SSL_GET: the status that is healthy, and that its real server answers this path
+    with. Default: keepalived's own, 200 to 299."""
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
-    """HTTP_GET: MD5 that the body has to have, as genhash prints it. Default: any body."""
+    """HTTP_GET, SSL_GET: MD5 that the body has to have, as genhash prints it. Default: any body."""
     virtualhost: Word | None = None
-    """HTTP_GET: the Host header. Default: keepalived's own."""
+    """HTTP_GET, SSL_GET: the Host header. Default: keepalived's own."""
     connect_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Port to connect to; not of MISC_CHECK. Default: the real server's port."""
     connect_timeout: Seconds | None = None

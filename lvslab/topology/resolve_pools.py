@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from lvslab.topology.context import Context
 from lvslab.topology.models import Check, Member, VirtualServer
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.resolve_vrrp import Vips
+from lvslab.topology.served import asks, checked_at, tls_places
 from lvslab.topology.spec import CheckSpec, PoolMember, SorryServer, VirtualServerSpec
 from lvslab.topology.spoken import UDP_CHECKS, closed_to, dns_ports
-from lvslab.topology.yamltree import Path
+from lvslab.topology.yamltree import Mark, Path
 
+_HTTP = {"path", "status_code", "digest", "virtualhost", "connect_port", "connect_timeout"}
 #: Which keys of a check belong to which kind.
 _OWN = {
-    "HTTP_GET": {"path", "status_code", "digest", "virtualhost", "connect_port", "connect_timeout"},
+    "HTTP_GET": _HTTP,
+    "SSL_GET": _HTTP,
     "TCP_CHECK": {"connect_port", "connect_timeout"},
     "UDP_CHECK": {
         "payload",
@@ -60,24 +64,11 @@ def virtual_servers(
             )  # fmt: skip
         seen.setdefault(key, index)
         result.append((path, _server(context, path, server, vip, addresses)))
-    _spoken(context, result)
+    # A check that members share, or that is wrong in two ways, is told once.
+    told: set[Mark] = set()
+    _spoken(context, result, told)
+    _one_way_each(context, result, told)
     return tuple(spec for _, spec in result)
-
-
-def _spoken(context: Context, servers: list[tuple[Path, VirtualServerSpec]]) -> None:
-    """Note each check that asks a DNS server for something else."""
-    dns = dns_ports(server for _, server in servers)
-    for path, server in servers:
-        for member in server.members:
-            port = closed_to(member, dns)
-            if port is not None and member.check is not None:
-                context.bad(
-                    path,
-                    f"{member.check.kind} asks port {port} of {member.server}, where a DNS server "
-                    "answers, and would always fail",
-                    "DNS_CHECK, TCP_CHECK, or another 'connect_port'",
-                )
-                break
 
 
 def _vip(
@@ -293,3 +284,79 @@ def _port(context: Context, server: VirtualServer, port: int | None, path: Path)
             f"{server.port}, not on {port}",
             "remove it, or 'forwarding: NAT'",
         )
+
+
+def _spoken(
+    context: Context, servers: list[tuple[Path, VirtualServerSpec]], told: set[Mark]
+) -> None:
+    """Note the checks that ask a DNS server for something else."""
+    dns = dns_ports(vs for _, vs in servers)
+    for place, member, check in _checks(context, servers):
+        port, mark = closed_to(member, dns), context.document.at(place)
+        if port is not None and mark not in told:
+            told.add(mark)
+            context.bad(
+                place,
+                f"{check.kind} asks port {port} of {member.server}, where a DNS server answers, "
+                "and would always fail",
+                "DNS_CHECK, TCP_CHECK, or another 'connect_port'",
+            )
+
+
+def _one_way_each(
+    context: Context, servers: list[tuple[Path, VirtualServerSpec]], told: set[Mark]
+) -> None:
+    """Note the checks that want of one port, or of one path there, what another does not."""
+    tls = tls_places(vs for _, vs in servers)
+    wanted: dict[tuple[str, int, str], frozenset[int]] = {}
+    for place, member, check in _checks(context, servers):
+        at, mark = checked_at(member), context.document.at(place)
+        if at is None:
+            continue
+        server, port = at
+        if check.kind == "HTTP_GET" and at in tls and mark not in told:
+            told.add(mark)
+            context.bad(
+                place,
+                f"{server} speaks TLS at port {port}, because of an SSL_GET, and HTTP_GET asks it "
+                "there without",
+                "SSL_GET in both, or another 'connect_port'",
+            )
+        for asked, codes in asks(check):
+            key = (server, port, asked)
+            both = wanted.get(key, codes) & codes
+            if not both and mark not in told:
+                told.add(mark)
+                context.bad(
+                    place,
+                    f"another check wants {_statuses(wanted[key])} of {server} for {asked} at "
+                    f"port {port}, and this one {_statuses(codes)}: a path has one status",
+                    "another 'path' for one of the two",
+                )
+            wanted[key] = both or wanted[key]
+
+
+def _checks(
+    context: Context, servers: list[tuple[Path, VirtualServerSpec]]
+) -> Iterator[tuple[Path, PoolMember, CheckSpec]]:
+    """Yield each member that is checked, and where the file has its check."""
+    for path, vs in servers:
+        for member in vs.members:
+            if member.check is not None:
+                own = _own_check(context, path, member.server)
+                at: Path = ("real_servers", member.server) if own else ()
+                yield (*path, *at, "check"), member, member.check
+
+
+def _own_check(context: Context, path: Path, name: str) -> bool:
+    """Return whether a member has a check of its own in the file."""
+    servers = context.model.virtual_servers or ()
+    members = servers[int(path[-1])].real_servers or {}
+    return name in members and members[name].check is not None
+
+
+def _statuses(codes: frozenset[int]) -> str:
+    low, high = min(codes), max(codes)
+    if len(codes) > 1 and len(codes) == high - low + 1:
+        return f"a status of {low} to {high}"
+    return f"status {' or '.join(map(str, sorted(codes)))}"

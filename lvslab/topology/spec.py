@@ -19,11 +19,14 @@ Forwarding = Literal["DR", "NAT", "TUN"]
 Protocol = Literal["TCP", "UDP"]
 CheckKind = Literal[
     "HTTP_GET",
+    "SSL_GET",
     "TCP_CHECK",
     "UDP_CHECK",
     "DNS_CHECK",
     "MISC_CHECK",
 ]
+#: Checks that ask for a page.
+ASKING: tuple[CheckKind, ...] = ("HTTP_GET", "SSL_GET")
 #: The record types that keepalived's DNS_CHECK can ask for (check_dns.c, DNS_TYPE).
 DnsType = Literal["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"]
 State = Literal["MASTER", "BACKUP"]
@@ -88,7 +91,8 @@ class CheckSpec:
 
     kind: CheckKind
     path: str = "/"
-    status_code: int = 200
+    #: None: keepalived's own, 200 to 299 (check_http.h, HTTP_DEFAULT_STATUS_CODE_MIN and _MAX).
+    status_code: int | None = None
     digest: str | None = None
     virtualhost: str | None = None
     connect_port: int | None = None

@@ -74,7 +74,6 @@ def _prove(
     s: Session, forwarding: Forwarding, vip: str | None, count: int | None, write: Path | None
 ) -> int:
     from lvslab.lab.answers import virtual_server
-    from lvslab.lab.conditions import path_of
     from lvslab.prove.capture import record
     from lvslab.prove.judge import judge, read
     from lvslab.report import prove as report
@@ -83,7 +82,7 @@ def _prove(
         vs = virtual_server(lab.spec, vip, http=True)
         wanted = count or max(4, 3 * len(vs.members))
         with s.progress.step(f"{wanted} requests to {vs.key}, captured on every node"):
-            recorded = record(lab, vs, path_of(vs), wanted, forwarding=forwarding)
+            recorded = record(lab, vs, wanted, forwarding=forwarding)
     if write is not None:
         _keep(write, recorded)
     proof = judge(recorded.setting, read(recorded.pcaps))

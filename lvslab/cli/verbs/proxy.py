@@ -27,9 +27,13 @@ def proxy(
     ] = 8080,
     vip: VipOption = None,
 ) -> None:
-    """Open the VIP at 127.0.0.1:PORT, for a browser; each reload is a new connection."""
+    """Open the VIP at 127.0.0.1:PORT, for a browser; each reload is a new connection.
+
+    Of a VIP that speaks TLS, the browser has the page without.
+    """
     from lvslab.cli.relay import Relay, Served
     from lvslab.lab.answers import virtual_server
+    from lvslab.topology.served import is_secure
 
     def served(one: Served) -> None:
         s.out.stream(
@@ -54,6 +58,7 @@ def proxy(
                 str(client.container.id),
                 (str(vs.vip), vs.port),
                 served,
+                tls=is_secure(lab.spec.virtual_servers, vs),
             )
         except OSError as error:
             raise PortError(

@@ -240,3 +240,76 @@ def test_it_is_written_once_and_not_over_something_else(tmp_path: Path):
     assert conf.read_text() != "mine"
     with pytest.raises(ExportError, match="cannot be written"):
         write(files, conf / "below-a-file")
+
+
+SECURE = """\
+network: {subnet: 10.9.0.0/24}
+directors: {lvs1: 10.9.0.1}
+real_servers: {rs1: 10.9.0.11}
+vip: 10.9.0.100
+virtual_servers:
+  - {port: 443, check: {type: SSL_GET, path: /up, status_code: 503}}
+"""
+
+
+def test_tls_and_statuses_are_exported_and_no_key_is():
+    spec = loads(SECURE, "secure")
+    files = {f.path.as_posix(): f.content for f in export(spec, dockerfile=DOCKERFILE)}
+    compose = yaml.safe_load(files["docker-compose.yaml"])
+    service = compose["services"]["rs1"]
+    assert service["command"][-1].endswith(
+        "exec /bin/sh /etc/lvslab/httpd.sh apache2 -D FOREGROUND -f /etc/lvslab/httpd.conf"
+    )
+    targets = {one["target"]: one["source"] for one in service["configs"]}
+    assert targets.keys() == {
+        "/etc/lvslab/httpd.conf",
+        "/etc/lvslab/httpd.sh",
+        "/var/www/html/index.html",
+        "/var/www/answers/503.asis",
+    }
+    script = compose["configs"][targets["/etc/lvslab/httpd.sh"]]["content"]
+    assert "subjectAltName=DNS:rs1,IP:10.9.0.11,IP:10.9.0.100" in script
+    assert 'exec "$$@"' in script
+    assert "curl -s -k https://10.9.0.100:443/" in files["docker-compose.yaml"]
+    assert "rs1 speaks TLS at port 443" in files["CHECKLIST.md"]
+    assert "rs1 answers `/up` at port 443 with 503" in files["CHECKLIST.md"]
+    assert "from a client, over TLS, are answered" in files["CHECKLIST.md"]
+    assert "ip daddr 10.9.0.11 tcp dport 443" in files["rs1/etc/nftables.d/lvs.nft"]
+    assert not any("PRIVATE KEY" in content for content in files.values())
+
+
+TOGETHER = """\
+directors: [lvs1]
+real_servers: [rs1]
+vip: 172.20.1.100
+virtual_servers:
+  - {port: 443, protocol: UDP, check: UDP_CHECK}
+  - {port: 53, protocol: UDP, check: DNS_CHECK}
+  - {port: 443, check: SSL_GET}
+"""
+
+
+def test_compose_serves_tls_beside_udp_and_dns():
+    spec = loads(TOGETHER)
+    whole = compose_of(spec)
+    service = whole["services"]["rs1"]
+    shell = service["command"][-1]
+    assert subprocess.run(["sh", "-nc", shell], check=False).returncode == 0
+    dns, datagrams, httpd = shell.split("; ")[-3:]
+    assert dns.startswith("dnsmasq ")
+    assert datagrams == "python3 -u /opt/lvslab/datagrams.py 172.20.0.10 443 & true"
+    assert httpd == (
+        "exec /bin/sh /etc/lvslab/httpd.sh apache2 -D FOREGROUND -f /etc/lvslab/httpd.conf"
+    )
+    assert [one["source"] for one in service["configs"]] == [
+        "datagrams",
+        "rs1-httpd",
+        "rs1-page",
+        "rs1-httpd-sh",
+    ]
+    # Whoever is asked first in the file, curl speaks HTTP.
+    files = files_of(spec)
+    assert "curl -s -k https://172.20.1.100:443/\n" in files["docker-compose.yaml"].content
+    checklist = files["CHECKLIST.md"].content
+    assert "172.20.1.100:443: requests from a client, over TLS, are answered" in checklist
+    assert "172.20.1.100:443/udp: requests from a client are answered" in checklist

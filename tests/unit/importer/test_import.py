@@ -48,6 +48,10 @@ virtual_servers:
     protocol: UDP
     ops: true
     real_servers: [rs1]
+  - vip: 10.9.0.100
+    port: 443
+    check: {type: SSL_GET, path: /up, status_code: 503}
+    real_servers: [rs1, rs2]
 """
 REAL = """\
 global_defs {
@@ -196,9 +200,8 @@ def test_what_is_under_test_is_as_it_was():
     # keepalived's own: connect_timeout 5, delay_before_retry 1 (keepalived.conf(5)).
     # nb_get_retry is a name of HTTP_GET's: in TCP_CHECK keepalived reads past it.
     assert (first.check.retry, first.check.connect_timeout) == (1, 5.0)
-    # The lab's httpd has no certificate: the same request without TLS.
     assert second.check is not None
-    assert (second.check.kind, second.check.path) == ("HTTP_GET", "/health")
+    assert (second.check.kind, second.check.path) == ("SSL_GET", "/health")
 
 
 def test_every_line_is_told_what_became_of_it():
@@ -218,7 +221,7 @@ def test_every_line_is_told_what_became_of_it():
     assert found["notify_master /etc/keepalived/master.sh"][0] == "stubbed"
     assert found["enable_script_security"] == ("kept", "")
     assert found["nb_get_retry 2"][0] == "kept"
-    assert found["SSL_GET"] == ("stubbed", "HTTP_GET in the lab: the same request without TLS")
+    assert found["SSL_GET"] == ("kept", "")
     assert found["virtual_server 10.1.1.10 8080"] == (
         "unsupported",
         "the network behind the directors of NAT is in no keepalived.conf: write a topology by "

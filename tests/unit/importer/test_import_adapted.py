@@ -2,174 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
 from lvslab.conf import load_text
-from lvslab.importer import Fate, Imported, ImportProblem, Source, import_confs
-from lvslab.plan import make_plan, render
-from lvslab.plan.build import ports_of
-from lvslab.plan.serving import datagrams_at, dns_at
-from lvslab.topology.spec import CheckSpec
+from lvslab.importer import Fate, ImportProblem, Source, import_confs
+from lvslab.plan import make_plan
+from lvslab.plan.serving import httpd_ports
 
-
-def lab(*texts: str, subnet: str | None = None) -> Imported:
-    """Import directors lvs1, lvs2, ... of these files."""
-    sources = [Source(f"lvs{i}", load_text(t, f"lvs{i}")) for i, t in enumerate(texts, 1)]
-    return import_confs(sources, name="x", subnet=IPv4Network(subnet) if subnet else None)
-
-
-def fate(made: Imported, text: str, node: str = "lvs1") -> tuple[str, str]:
-    """What became of the only line that begins so."""
-    (found,) = (e for e in made.entries if e.node == node and e.text.startswith(text))
-    return found.fate.value, found.note
-
-
-def conf(made: Imported, index: int = 0) -> str:
-    """What that director of the lab is given."""
-    return render.keepalived_conf(made.spec, made.spec.directors[index], watched=False)
-
-
-def instance(name: str = "VI", more: str = "", vips: str = "10.0.0.100", vrid: int = 51) -> str:
-    return (
-        f"vrrp_instance {name} {{\n interface eth1\n virtual_router_id {vrid}\n {more}\n"
-        f" virtual_ipaddress {{\n {vips}\n }}\n}}\n"
-    )
-
-
-def server(
-    checks: str, *, port: str = "80", protocol: str = "TCP", head: str = "lb_kind DR"
-) -> str:
-    return (
-        f"virtual_server 10.0.0.100 {port} {{\n {head}\n protocol {protocol}\n"
-        f" real_server 10.0.0.11 {port} {{\n {checks}\n }}\n}}\n"
-    )
-
-
-def test_a_check_of_another_service_is_a_connection_to_the_same_port_at_the_same_times():
-    text = "SMTP_CHECK {\n helo_name a\n retry 2\n connect_timeout 7\n delay_before_retry 4\n }"
-    made = lab(instance() + server(text, port="25"))
-    check = made.spec.virtual_servers[0].members[0].check
-    assert check is not None
-    assert (check.kind, check.retry, check.connect_timeout) == ("TCP_CHECK", 2, 7.0)
-    assert check.delay_before_retry == 4.0
-    assert fate(made, "SMTP_CHECK")[0] == "stubbed"
-    assert fate(made, "helo_name")[0] == "stubbed"
-    assert fate(made, "retry 2") == ("kept", "")
-
-
-def checked(text: str, port: str = "514") -> tuple[Imported, CheckSpec]:
-    """Import a UDP virtual server with that check."""
-    made = lab(instance() + server(text, port=port, protocol="UDP"))
-    check = made.spec.virtual_servers[0].members[0].check
-    assert check is not None
-    return made, check
-
-
-def test_a_dns_check_is_kept_and_a_dns_server_answers_it():
-    made, check = checked("DNS_CHECK {\n type A\n name example.org\n }", port="53")
-    assert (check.kind, check.connect_port) == ("DNS_CHECK", None)
-    assert (check.dns_type, check.name, check.retry) == ("A", "example.org", 3)
-    # keepalived's own for DNS_CHECK: attempts are a delay_loop apart.
-    assert check.delay_before_retry == made.spec.virtual_servers[0].delay_loop
-    for line in ("DNS_CHECK", "type A", "name example.org"):
-        assert fate(made, line)[0] == "kept"
-    assert (ports_of(made.spec, "rs1"), dns_at(made.spec, "rs1")) == ((), (53,))
-
-
-def test_of_a_dns_check_only_what_keepalived_takes_counts():
-    made, check = checked("DNS_CHECK {\n type aaaa\n type PTR\n name a..b\n name c\n name d\n }")
-    assert (check.dns_type, check.name) == ("AAAA", "c")
-    assert fate(made, "type aaaa") == ("mapped", "type AAAA")
-    for line in ("type PTR", "name a..b", "name d"):
-        assert fate(made, line)[0] == "mapped"
-
-
-def test_a_udp_check_is_kept_with_what_it_sends_and_wants():
-    text = "payload deadbeef\n require_reply 66xx\n min_reply_length 2\n max_reply_length 64"
-    made, check = checked(f"UDP_CHECK {{\n {text}\n retry 1\n }}")
-    assert (check.kind, check.payload, check.require_reply) == ("UDP_CHECK", "deadbeef", "66xx")
-    assert (check.min_reply_length, check.max_reply_length, check.retry) == (2, 64, 1)
-    for line in ("UDP_CHECK", "payload", "require_reply", "min_reply", "max_reply", "retry"):
-        assert fate(made, line)[0] == "kept"
-    assert (ports_of(made.spec, "rs1"), datagrams_at(made.spec, "rs1")) == ((), (514,))
-
-
-def test_octets_are_those_that_keepalived_reads():
-    made, check = checked("UDP_CHECK {\n payload DE A 0b1\n require_reply 1X 2\n }")
-    # Each digit alone is an octet (parser.c, read_hex_str()).
-    assert (check.payload, check.require_reply) == ("de0a0b01", "1x02")
-    assert fate(made, "payload")[0] == "mapped"
-    broken, check = checked("UDP_CHECK {\n payload xyz\n require_reply no\n }")
-    assert (check.payload, check.require_reply) == (None, True)
-    assert [fate(broken, line)[0] for line in ("payload", "require_reply")] == ["mapped", "mapped"]
-
-
-def test_lengths_that_keepalived_does_not_look_at_or_nothing_has():
-    made, check = checked("UDP_CHECK {\n require_reply\n min_reply_length 3\n }")
-    assert (check.require_reply, check.min_reply_length) == (True, None)
-    assert fate(made, "require_reply")[0] == "kept"
-    assert fate(made, "min_reply_length")[0] == "mapped"
-    made, check = checked("UDP_CHECK {\n require_reply 66\n min_reply_length 300\n }")
-    assert check.min_reply_length is None
-    assert fate(made, "min_reply_length")[0] == "unsupported"
-
-
-def test_direct_routing_delivers_datagrams_to_the_port_of_the_virtual_server():
-    text = instance() + server("UDP_CHECK {\n }", port="514", protocol="UDP")
-    made = lab(text.replace("real_server 10.0.0.11 514", "real_server 10.0.0.11 5514"))
-    (member,) = made.spec.virtual_servers[0].members
-    assert member.check is not None
-    assert (member.port, member.check.connect_port) == (514, 5514)
-    assert datagrams_at(made.spec, "rs1") == (514, 5514)
-
-
-def test_dns_over_both_protocols_is_two_virtual_servers():
-    text = "DNS_CHECK {\n }"
-    made = lab(instance() + server(text, port="53", protocol="UDP") + server(text, port="53"))
-    assert [vs.protocol for vs in made.spec.virtual_servers] == ["UDP", "TCP"]
-    assert (ports_of(made.spec, "rs1"), dns_at(made.spec, "rs1")) == ((), (53,))
-
-
-def test_a_ping_is_kept_and_bfd_and_files_are_not():
-    made = lab(instance() + server("PING_CHECK {\n retry 4\n }\n BFD_CHECK {\n name b\n }"))
-    assert fate(made, "PING_CHECK") == ("kept", "")
-    assert "PING_CHECK {\n            retry 4" in conf(made)
-    assert fate(made, "BFD_CHECK")[0] == "unsupported"
-
-
-def test_tls_is_asked_without_and_the_digest_is_that_of_the_labs_page():
-    text = (
-        "SSL_GET {\n url {\n path /a\n digest 0123\n }\n"
-        " url {\n path /b\n status_code 302\n }\n nb_get_retry 5\n }"
-    )
-    made = lab(instance() + server(text, port="443"))
-    own = hashlib.md5(b"from 10.0.0.11\n", usedforsecurity=False).hexdigest()
-    check = made.spec.virtual_servers[0].members[0].check
-    assert check is not None
-    assert (check.kind, check.path, check.digest, check.retry) == ("HTTP_GET", "/a", own, 5)
-    assert fate(made, "SSL_GET")[0] == "stubbed"
-    assert fate(made, "digest")[0] == "mapped"
-    # The second URL is asked, too.
-    assert conf(made).count("url {") == 2
-    assert fate(made, "path /b") == ("kept", "")
-    assert fate(made, "status_code 302")[0] == "stubbed"
-
-
-def test_a_range_of_status_codes_that_has_200_is_200():
-    text = "HTTP_GET {\n url {\n path /\n status_code 200-299 301\n }\n }"
-    assert fate(lab(instance() + server(text)), "status_code") == ("mapped", "status_code 200")
-
-
-def test_nb_get_retry_in_tcp_check_is_kept_and_counts_for_nothing():
-    made = lab(instance() + server("TCP_CHECK {\n nb_get_retry 3\n }"))
-    check = made.spec.virtual_servers[0].members[0].check
-    assert check is not None
-    assert check.retry == 1
-    assert fate(made, "nb_get_retry 3")[0] == "kept"
-    assert "reads past it" in fate(made, "nb_get_retry 3")[1]
+from .confs import conf, fate, instance, lab, server
 
 
 def test_scripts_fail_when_told_to_and_stand_before_who_names_them():
@@ -217,7 +59,7 @@ def test_direct_routing_delivers_to_the_port_of_the_virtual_server():
     # What is checked is still what is written.
     assert member.check.connect_port == 8080
     assert fate(made, "real_server")[0] == "mapped"
-    assert ports_of(made.spec, "rs1") == (80, 8080)
+    assert httpd_ports(made.spec, "rs1") == (80, 8080)
 
 
 def test_a_group_is_a_virtual_server_of_each_of_its_addresses():
@@ -366,7 +208,7 @@ def test_what_is_half_written_does_not_keep_a_lab_from_being():
     assert (one.auth, len(one.vips), one.members[0].preempt_delay) == (None, 1, None)
     (vs,) = made.spec.virtual_servers
     assert vs.protocol == "UDP"
-    assert ports_of(made.spec, "rs1") == (80,)
+    assert httpd_ports(made.spec, "rs1") == (80,)
 
 
 def test_vips_outside_the_adverts_are_among_them():

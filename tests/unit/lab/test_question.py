@@ -9,6 +9,7 @@ from lvslab.errors import NotFoundError
 from lvslab.lab.answers import virtual_server
 from lvslab.lab.conditions import asked, unmet_answers
 from lvslab.lab.question import question
+from lvslab.observe import expect
 
 BOTH = topology.loads("""\
 directors: [lvs1]
@@ -31,6 +32,26 @@ def test_each_is_asked_in_what_it_speaks():
         {"vip": VIP, "port": 514, "language": "UDP", "protocol": "UDP"},
         {"vip": VIP, "port": 80, "path": "/health"},
     ]
+
+
+def test_tls_beside_datagrams_of_the_same_port():
+    spec = topology.loads("""\
+directors: [lvs1]
+real_servers: [rs1]
+vip: 172.20.1.100
+virtual_servers:
+  - {port: 443, protocol: UDP, check: UDP_CHECK}
+  - {port: 443, check: {type: SSL_GET, path: /up}}
+""")
+    assert [question(spec, vs) for vs in asked(spec)] == [
+        {"vip": VIP, "port": 443, "language": "UDP", "protocol": "UDP"},
+        {"vip": VIP, "port": 443, "path": "/up", "tls": True},
+    ]
+    # Of two that fit, the one that speaks HTTP; the probe asks that one alone.
+    assert virtual_server(spec, f"{VIP}:443").protocol == "TCP"
+    assert virtual_server(spec, f"{VIP}:443/udp").protocol == "UDP"
+    assert expect.orders(spec) == [{"vip": VIP, "port": 443, "path": "/up", "tls": True}]
+    assert list(expect.targets(spec)) == [f"{VIP}:443"]
 
 
 def test_ready_wants_an_answer_over_each_protocol_of_a_port():

@@ -10,8 +10,8 @@ import pytest
 
 from lvslab import labels, topology
 from lvslab.plan import FilePlan, Plan, agent_files, make_plan, plan_dict
-from lvslab.plan.build import ports_of
 from lvslab.plan.model import NODE_FILE
+from lvslab.plan.serving import httpd_ports
 from lvslab.topology.spec import CheckSpec, RealServerSpec, TopologySpec
 from tests.unit.plan import specs
 
@@ -92,7 +92,7 @@ def test_a_real_server_holds_its_vips_on_lo_and_says_who_it_is():
     assert node["lo_vips"] == ["172.20.1.100"]
     assert node["services"][0]["ready"] == {"listen": [80]}
     assert file(made, "rs1", "/var/www/html/index.html") == "from 172.20.1.10\n"
-    assert "\nListen 0.0.0.0:80\n" in file(made, "rs1", node["services"][0]["argv"][-1])
+    assert "\nListen 0.0.0.0:80 http\n" in file(made, "rs1", node["services"][0]["argv"][-1])
 
 
 def shipped(name: str) -> TopologySpec:
@@ -297,4 +297,4 @@ vip: 172.20.1.100
 virtual_servers:
   - {port: 53, protocol: UDP, check: {type: TCP_CHECK, connect_port: 5353}}
 """)
-    assert ports_of(spec, "rs1") == (5353,)
+    assert httpd_ports(spec, "rs1") == (5353,)

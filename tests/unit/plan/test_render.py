@@ -21,7 +21,13 @@ from tests.unit.plan import specs
 
 GOLDEN = Path(__file__).parent / "golden"
 SHIPPED = {name: load(path) for name, path in builtins().items()}
-SPECS = SHIPPED | {"rich": specs.rich()}
+SECURE = loads(
+    "directors: [lvs1, lvs2]\nreal_servers: [rs1]\nvip: 172.20.1.100\nvirtual_servers:\n"
+    "  - {port: 443, check: {type: SSL_GET, path: /up, status_code: 503, raw: enable_sni}}\n"
+    "  - {port: 8443, check: {type: SSL_GET, connect_port: 443}}\n",
+    "secure",
+)
+SPECS = SHIPPED | {"rich": specs.rich(), "secure": SECURE}
 CASES = [(name, n) for name in SPECS for n in (0, 1)]
 
 #: eth0 and eth1 must exist: -t looks for the interfaces that are named, not for their peers.
@@ -179,19 +185,6 @@ def test_seconds(value, text):
 def test_raw_is_set_in_its_place_with_its_own_structure():
     assert render.raw("\n  a {\n    b\n  }\n", 1) == "    a {\n      b\n    }\n"
     assert render.raw("  \n", 2) == ""
-
-
-def test_apache_takes_its_configuration(tmp_path):
-    apache = shutil.which("apache2") or shutil.which("apache2", path="/usr/sbin")
-    if apache is None:
-        pytest.skip("apache2 is not installed")
-    conf = tmp_path / "httpd.conf"
-    text = render.httpd_conf(specs.article().real_servers[0], (80, 8080))
-    conf.write_text(text.replace(render.DOCROOT, str(tmp_path)))
-    done = subprocess.run(
-        [apache, "-t", "-f", str(conf)], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr.strip()) == (0, "Syntax OK")
 
 
 def test_definitions_stand_before_the_instances():

@@ -11,6 +11,7 @@ from lvslab.agent import datagrams
 from lvslab.plan import agent_files, make_plan
 from lvslab.plan.model import NODE_FILE
 from lvslab.plan.serving import datagram_words, datagrams_at, dns_at, httpd_ports
+from lvslab.topology.served import is_secure
 from lvslab.topology.spec import TopologySpec
 from lvslab.topology.spoken import dns_ports, language
 
@@ -136,3 +137,19 @@ def test_a_check_that_compares_octets_gets_those_and_others_are_told_who_it_is(
 def test_without_such_a_check_there_is_nothing_to_know():
     spec = lab("{port: 514, protocol: UDP, check: {type: UDP_CHECK, require_reply: true}}")
     assert datagram_words(spec, "rs1") == ["514"]
+
+
+def test_a_service_of_udp_can_be_checked_over_tls():
+    spec = lab(
+        "{port: 443, protocol: UDP, check: {type: SSL_GET, connect_port: 443, path: /up}}",
+        "{port: 53, protocol: UDP, check: DNS_CHECK}",
+    )
+    assert ports(spec) == ((443,), (53,), (443,))
+    node = make_plan(spec, "lab", agent_files=()).node("rs1")
+    (told,) = (f.content for f in node.files if f.path == NODE_FILE)
+    services = {s["name"]: s for s in json.loads(told)["services"]}
+    assert services.keys() == {"httpd", "dns", "udp"}
+    assert services["httpd"]["ask"] == {"port": 443, "tls": True, "path": "/"}
+    # Its clients send datagrams all the same.
+    assert [language(spec, vs) for vs in spec.virtual_servers] == ["UDP", "DNS"]
+    assert not any(is_secure(spec.virtual_servers, vs) for vs in spec.virtual_servers)

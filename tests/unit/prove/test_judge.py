@@ -207,3 +207,23 @@ def test_nothing_captured_is_not_proved() -> None:
     proof = judge(setting, {node: [] for node in captures})
     assert not proof.proved
     assert {kind for kind, _ in found(proof)} == {"not-recorded", "unreached"}
+
+
+def test_over_tls_an_answer_is_what_follows_the_clients_second_words() -> None:
+    setting, captures = load("healthy")
+    secure = replace(setting, tls=True)
+    # The recorded clients speak once: as if a handshake had been answered, and no request made.
+    proof = judge(secure, captures)
+    assert not proof.proved
+    assert {kind for kind, _ in found(proof)} == {"not-served"}
+    twice = {
+        node: [f for frame in frames for f in _said_twice(frame, setting)]
+        for node, frames in captures.items()
+    }
+    assert judge(secure, twice).proved
+    assert judge(setting, twice).proved
+
+
+def _said_twice(frame: Frame, setting: Setting) -> list[Frame]:
+    asks = frame.tcp and frame.tcp.payload and frame.tcp.target == (setting.vip, setting.port)
+    return [frame, frame] if asks else [frame]

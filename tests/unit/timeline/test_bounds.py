@@ -220,7 +220,7 @@ adverts = st.floats(0.01, 40.0)
 times = st.floats(0.0, 60.0)
 checks = st.builds(
     CheckSpec,
-    st.sampled_from(["HTTP_GET", "TCP_CHECK", "MISC_CHECK"]),
+    st.sampled_from(["HTTP_GET", "SSL_GET", "TCP_CHECK", "MISC_CHECK"]),
     connect_timeout=times,
     retry=st.integers(0, 10),
     delay_before_retry=times,
