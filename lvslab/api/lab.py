@@ -183,7 +183,7 @@ class Lab:
         params: Mapping[str, Any] | None = None,
         hold: float | str | None = None,
         heal: bool = False,
-        rate: float = 50.0,
+        rate: float | None = None,
         deadline: float = 1.0,
         seed: int | None = None,
         again: int = AGAIN,
@@ -195,9 +195,10 @@ class Lab:
         ``params``: its own, as ``lvslab faults FAULT`` lists them.
         ``hold``: heal it after so long (15, or "15s") and watch the way back; ``heal``: the
         same, as soon as the outcome is settled. Without either it is left in: :meth:`heal`.
-        ``rate`` in requests a second, ``deadline`` of each in seconds; ``seed`` decides the
-        phase (random when None; recorded). ``again``: how often it is healed and done once more
-        while the recording was disturbed, by a machine that is busy; never for what it tells.
+        ``rate`` in requests a second (50, or 10 over TLS), ``deadline`` of each in seconds;
+        ``seed`` decides the phase (random when None; recorded). ``again``: how often it is healed
+        and done once more while the recording was disturbed, by a machine that is busy; never for
+        what it tells.
 
         Raises FaultError, NotReadyError, AgentError.
         """

@@ -10,10 +10,12 @@ from lvslab.errors import FaultError
 from lvslab.faults.model import Target
 from lvslab.timeline import bounds
 from lvslab.timeline.run import Promise, Quantity, Run
-from lvslab.topology.served import request_to
+from lvslab.topology.served import is_secure, request_to
 from lvslab.topology.spec import PoolMember, TopologySpec, VirtualServerSpec
 from lvslab.topology.spoken import language
 
+#: Requests a second, over all targets; the second where one of them speaks TLS.
+PLAIN_RATE, SECURE_RATE = 50.0, 10.0
 #: What a fault is watched for where nothing is promised.
 _UNPROMISED = 30.0
 #: After a bound has passed: for what follows it to be seen, and for giving up altogether.
@@ -82,6 +84,16 @@ def describe(
 def targets(spec: TopologySpec) -> dict[str, int]:
     """Return what is probed, ``VIP:PORT``, and how many real servers stand behind each."""
     return {vs.key: max(1, len(_members(vs))) for vs in _probed(spec)}
+
+
+def usual_rate(spec: TopologySpec) -> float:
+    """Return how many requests a second are made where nobody says how many.
+
+    A handshake takes an emulated processor 30 ms, client and real server together, a plain request
+    6 (measured); what asks it for more than a third of its time measures itself.
+    """
+    secure = any(is_secure(spec.virtual_servers, vs) for vs in _probed(spec))
+    return SECURE_RATE if secure else PLAIN_RATE
 
 
 def orders(spec: TopologySpec) -> list[dict[str, Any]]:

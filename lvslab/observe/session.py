@@ -28,7 +28,7 @@ def run_fault(
     params: Mapping[str, Any] | None = None,
     hold: float | None = None,
     then_heal: bool = False,
-    rate: float = 50.0,
+    rate: float | None = None,
     deadline: float = 1.0,
     on_event: OnEvent | None = None,
     seed: int | None = None,
@@ -38,8 +38,8 @@ def run_fault(
 
     ``params``: the fault's own. ``hold``: heal so many seconds after the fault and watch the
     way back too; ``then_heal``: the same, as soon as the outcome is settled. ``rate`` in
-    requests a second, ``deadline`` of each in seconds. ``seed`` decides the phase of the
-    injection (random when None; recorded).
+    requests a second (None: expect.usual_rate), ``deadline`` of each in seconds. ``seed``
+    decides the phase of the injection (random when None; recorded).
 
     Raises FaultError, NotReadyError, AgentError; and CancelledError on Ctrl-C, which says
     whether the fault was healed (it is when it was to be healed) or how to heal it.

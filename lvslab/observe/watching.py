@@ -32,7 +32,7 @@ class FaultSession:
         fault: str | None = None,
         *,
         params: Mapping[str, Any] | None = None,
-        rate: float = 50.0,
+        rate: float | None = None,
         deadline: float = 1.0,
         on_event: OnEvent | None = None,
         seed: int | None = None,
@@ -40,6 +40,7 @@ class FaultSession:
     ) -> None:
         self._lab = lab
         self._seed = secrets.randbits(32) if seed is None else seed
+        rate = expect.usual_rate(lab.spec) if rate is None else rate
         self._recorder = Recorder(
             lab, rate=rate, deadline=deadline, on_event=on_event, collector=collector
         )

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lvslab.scenario.load import load
+from lvslab.observe.expect import usual_rate
+from lvslab.scenario.load import load, name_and_tags
 from lvslab.scenario.spec import ACTIVE, DIRECTORS, ScenarioSpec, Step
 from lvslab.timeline import bounds
 from lvslab.timeline.run import ALLOWANCE
@@ -41,28 +42,28 @@ def fitting(
 
     Of those with one of ``tags`` only, where there are some. Faults that are healed after a
     fixed time last longer where this topology needs longer to notice them. Raises NotFoundError,
-    TopologyError and TopologyProblems for a scenario that is wrong on its own topology.
+    TopologyError and TopologyProblems for a file that is no scenario.
     """
     found, left = [], []
     for path in paths:
-        own = load(path)
-        if tags and not set(tags) & set(own.tags):
+        name, own = name_and_tags(path)
+        if tags and not set(tags) & set(own):
             continue
-        if ANYWHERE not in own.tags:
-            left.append(LeftOut(own.name, "it is about its own topology (no tag 'anywhere')"))
+        if ANYWHERE not in own:
+            left.append(LeftOut(name, "it is about its own topology (no tag 'anywhere')"))
             continue
         try:
             scenario = load(path, topology=spec)
         except TopologyProblems as error:
-            left.append(LeftOut(own.name, error.problems[0].message))
+            left.append(LeftOut(name, error.problems[0].message))
             continue
         why = _unfit(scenario)
         if why:
-            left.append(LeftOut(own.name, why))
+            left.append(LeftOut(name, why))
         else:
-            found.append(
-                replace(scenario, steps=tuple(_long_enough(s, spec) for s in scenario.steps))
-            )
+            steps = tuple(_long_enough(step, spec) for step in scenario.steps)
+            rate = min(scenario.load.rate, usual_rate(spec))
+            found.append(replace(scenario, steps=steps, load=replace(scenario.load, rate=rate)))
     return found, left
 
 

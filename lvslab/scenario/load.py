@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from lvslab.errors import FaultError, LvslabError
 from lvslab.faults.model import A_ROLE, roles_of
 from lvslab.faults.registry import all_faults, choose, get, mistakes
+from lvslab.observe.expect import usual_rate
 from lvslab.plan.model import Role
 from lvslab.scenario import expectations
 from lvslab.scenario.language import Sentence, SentenceError, parse
@@ -60,12 +61,7 @@ def load(
     ``lab`` is what the lab is called. Raises NotFoundError, TopologyError, and TopologyProblems
     with everything that is wrong in the file.
     """
-    text = read_text(path, WHAT, START)
-    document = parse_yaml(text, str(path), WHAT, START)
-    try:
-        model = ScenarioModel.model_validate(document.root.plain())
-    except ValidationError as error:
-        raise TopologyProblems(explain(error, document, KIND)) from error
+    text, document, model = _read(path)
     spec = _topology(model, document, path, topology, lab)
     reader = _Reader(model, document, spec, text)
     steps = tuple(reader.step(i, fault) for i, fault in enumerate(model.faults))
@@ -80,7 +76,11 @@ def load(
         tags=tuple(model.tags),
         topology=spec,
         steady=Steady(model.steady_state.for_, model.steady_state.within),
-        load=Load(model.load.rate, model.load.deadline, model.load.connections),
+        load=Load(
+            usual_rate(spec) if model.load.rate is None else model.load.rate,
+            model.load.deadline,
+            model.load.connections,
+        ),
         steps=steps,
         expect=expect,
         repeat=model.repeat,
@@ -88,6 +88,24 @@ def load(
         watch=None if model.watch == "auto" else model.watch,
         source=text,
     )
+
+
+def name_and_tags(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return what a scenario is called and its tags; its topology is not looked at.
+
+    Raises NotFoundError, TopologyError, and TopologyProblems.
+    """
+    _, _, model = _read(path)
+    return model.name or name_from(path.stem), tuple(model.tags)
+
+
+def _read(path: Path) -> tuple[str, Document, ScenarioModel]:
+    text = read_text(path, WHAT, START)
+    document = parse_yaml(text, str(path), WHAT, START)
+    try:
+        return text, document, ScenarioModel.model_validate(document.root.plain())
+    except ValidationError as error:
+        raise TopologyProblems(explain(error, document, KIND)) from error
 
 
 def _topology(

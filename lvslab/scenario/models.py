@@ -62,8 +62,8 @@ class SteadyState(Model):
 class LoadModel(Model):
     """What the client asks meanwhile."""
 
-    rate: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 50.0
-    """Requests a second, over all virtual servers."""
+    rate: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] | None = None
+    """Requests a second, over all virtual servers. Default: 50, or 10 where one speaks TLS."""
     deadline: Duration = 1.0
     """What is answered later has failed."""
     connections: Literal["short", "kept", "stream"] = "short"

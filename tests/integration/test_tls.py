@@ -27,8 +27,6 @@ from .proofs import in_node, opened
 pytestmark = pytest.mark.engine
 
 VIP = "172.29.1.100"
-#: Half of what a probe without TLS has: a handshake is most of the work of an emulated processor.
-RATE = 20.0
 GONE = "/gone?for=good"
 LAB = f"""
 name: tls
@@ -61,7 +59,7 @@ def lab(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def measured(lab: Lab, node: str, fault: str, **more: Any) -> FaultResult:
     """Play a fault; a run that calls itself inconclusive is repeated once."""
     for _ in range(2):
-        result = run_fault(lab, node, fault, then_heal=True, rate=RATE, **more)
+        result = run_fault(lab, node, fault, then_heal=True, **more)
         print("\n".join(closing(result)))
         if result.verdict.outcome != "inconclusive":
             break
@@ -162,7 +160,7 @@ def test_what_is_wrong_behind_tls_is_noticed(
 
 
 def test_a_slow_web_server_is_slow_over_tls_and_stays(lab: Lab) -> None:
-    result = run_fault(lab, "rs1", "httpd-slow", hold=5.0, rate=RATE, params={"delay": 0.1})
+    result = run_fault(lab, "rs1", "httpd-slow", hold=5.0, params={"delay": 0.1})
     assert not removal_times(result)
     assert result.heal_t is not None
     slow = [
