@@ -4,7 +4,7 @@
 -> ``view`` (instances, virtual servers, checks with their defaults).
 """
 
-from lvslab.conf.config import Config, load, load_text
+from lvslab.conf.config import Config, load, load_all, load_text
 from lvslab.conf.errors import ConfError
 
-__all__ = ["ConfError", "Config", "load", "load_text"]
+__all__ = ["ConfError", "Config", "load", "load_all", "load_text"]

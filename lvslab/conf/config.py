@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,22 @@ def load(path: Path, *, config_id: str | None = None, limits: Limits | None = No
     """Read a file and what it includes. Raises NotFoundError, ConfError."""
     document = Document.of(str(path), read_bytes(path))
     return _load(document, path.resolve().parent, config_id, limits)
+
+
+def load_all(
+    paths: Sequence[Path], *, config_id: str | None = None, limits: Limits | None = None
+) -> Config:
+    """Read several files as one configuration, as if one more file included them in this order.
+
+    Raises NotFoundError, ConfError.
+    """
+    if len(paths) == 1:
+        return load(paths[0], config_id=config_id, limits=limits)
+    for path in paths:
+        # One that is not there is an error, and no include that keepalived would only log.
+        read_bytes(path)
+    text = "".join(f"include {path}\n" for path in paths)
+    return load_text(text, ", ".join(map(str, paths)), config_id=config_id, limits=limits)
 
 
 def load_text(

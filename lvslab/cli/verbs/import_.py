@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from lvslab.cli.pairs import pairs
+from lvslab.cli.pairs import pairs, several
 from lvslab.cli.session import Session
 from lvslab.cli.verb import FILES, verb
 from lvslab.cli.written import write_new
@@ -21,7 +21,11 @@ def import_(
     s: Session,
     node: Annotated[
         list[str],
-        typer.Option("--node", metavar="NAME=FILE", help="A director and its keepalived.conf."),
+        typer.Option(
+            "--node",
+            metavar="NAME=FILE",
+            help="A director and its keepalived.conf; again for each further file of it.",
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The topology to write.")
@@ -50,13 +54,13 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file there.")] = False,
 ) -> None:
     """Make a topology of the keepalived.conf files of real directors."""
-    from lvslab.conf import load
+    from lvslab.conf import load_all
     from lvslab.importer import Fate, ImportProblem, Source, import_confs
     from lvslab.importer.whole import text_of
     from lvslab.topology.load import read_text
 
     told = pairs(address or (), "--address", "NAME=ADDRESS")
-    files = {n: Path(f) for n, f in pairs(node, "--node", "NAME=FILE").items()}
+    files = {n: [Path(f) for f in of] for n, of in several(node, "--node", "NAME=FILE").items()}
     if unknown := set(told) - set(files):
         raise ImportProblem(
             f"--address names {', '.join(sorted(unknown))}, which no --node does",
@@ -64,9 +68,9 @@ def import_(
             fix="give --node for each director",
         )
     sources = []
-    for name, path in files.items():
+    for name, paths in files.items():
         own = _read(IPv4Address, told[name]) if name in told else None
-        sources.append(Source(name, load(path, config_id=name), own))
+        sources.append(Source(name, load_all(paths, config_id=name), own))
     made = import_confs(
         sources,
         name=s.named_lab or output.stem,
@@ -76,7 +80,7 @@ def import_(
             for path, file in pairs(script or (), "--script", "PATH=FILE").items()
         },
     )
-    head = f"# Imported from {', '.join(map(str, files.values()))}.\n"
+    head = f"# Imported from {', '.join(str(f) for of in files.values() for f in of)}.\n"
     write_new(output, text_of(made.document, head), force=force)
     counts = {fate.value: made.count(fate) for fate in Fate}
     s.out.data(

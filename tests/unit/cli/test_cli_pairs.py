@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import typer
 
-from lvslab.cli.pairs import pairs
+from lvslab.cli.pairs import pairs, several
 
 
 def test_a_value_may_have_an_equals_sign_and_the_order_stays() -> None:
@@ -23,3 +23,9 @@ def test_what_is_no_pair_is_told_with_its_option(words: list[str], says: str) ->
     with pytest.raises(typer.BadParameter, match=says) as caught:
         pairs(words, "--node", "NAME=FILE")
     assert caught.value.param_hint == "--node"
+
+
+def test_a_name_that_comes_again_has_all_of_its_values() -> None:
+    assert several(["a=1", "b=2", "a=3"], "--node") == {"a": ["1", "3"], "b": ["2"]}
+    with pytest.raises(typer.BadParameter, match="is not NAME=FILE"):
+        several(["a"], "--node", "NAME=FILE")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from lvslab.conf import ConfError, load, load_text
+from lvslab.conf import ConfError, load, load_all, load_text
 from lvslab.conf.preprocess import Limits
 from lvslab.errors import NotFoundError
 
@@ -133,3 +135,16 @@ def test_places_survive_comments_quotes_and_tabs():
     instance, priority = list(config.root.walk())
     assert (instance.arg_at().column, instance.arg_at().end) == (16, 21)
     assert (priority.arg_at().line, priority.arg_at().column) == (2, 12)
+
+
+def test_several_files_are_one_configuration_each_with_its_own_places(tmp_path: Path):
+    first, second = tmp_path / "a.conf", tmp_path / "b.conf"
+    first.write_text("$VIP=10.0.0.100\nvrrp_instance A {\n virtual_router_id 7\n")
+    second.write_text(" virtual_ipaddress {\n  $VIP\n }\n}\n")
+    config = load_all([first, second])
+    (instance,) = config.view.instances
+    assert (instance.vrid, [v.ip for v in instance.vips]) == (7, ["10.0.0.100"])
+    at = instance.vips[0].node.at
+    assert (at.file, at.line) == (str(second), 2)
+    with pytest.raises(NotFoundError):
+        load_all([first, tmp_path / "none.conf"])
