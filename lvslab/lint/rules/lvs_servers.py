@@ -1,4 +1,4 @@
-"""LVS089 to LVS099, LVS116: real servers, groups and options of virtual servers."""
+"""LVS089 to LVS099, LVS116, LVS117: real servers, groups and options of virtual servers."""
 
 from __future__ import annotations
 
@@ -281,3 +281,24 @@ def _shorter(node: Node, block: Tree) -> tuple[Edit, ...]:
     if not end.end or last.line != end.line or end.file not in node.config.files:
         return ()
     return (Edit(end.line, last.end, end.end, ""),)
+
+
+@rule(
+    "LVS117",
+    WARNING,
+    "lvs",
+    "Port 0 without persistence",
+    why="A service of every port has to be persistent, so keepalived makes it so: each client "
+    "stays for 6 minutes with the real server that it got first.",
+    fix="Write the port, or persistence_timeout with the time that you mean.",
+    source="validate_check_config() in keepalived's check_data.c, IPVS_SVC_PERSISTENT_TIMEOUT of "
+    "ip_vs.h; seen with keepalived 2.2.7: 'zero port only valid for persistent services - setting'",
+    bad="virtual_server 172.20.1.100 0 {",
+    good="virtual_server 172.20.1.100 80 {",
+)
+def port_zero(node: Node) -> Iterator[Hit]:
+    """Also where the port is left out."""
+    for vs in node.view.virtual_servers:
+        if vs.of == "address" and not vs.port and not vs.has("persistence_timeout"):
+            said = f"virtual_server {vs.target} is of every port, and persistent for 360 s"
+            yield Hit(vs.node.at, said)
