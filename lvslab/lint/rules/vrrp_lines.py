@@ -18,8 +18,8 @@ _ROUTE_WORDS = {"gw": "via", "or": "nexthop"}
     WARNING,
     "vrrp",
     "A sync daemon in an instance",
-    why="keepalived takes it for one instance only, logs that it is deprecated since 1.2.19, and may "
-    "drop it in any version.",
+    why="keepalived takes it for one instance only, logs that it is deprecated since 1.2.19, and "
+    "may drop it in any version.",
     fix="Write lvs_sync_daemon INTERFACE INSTANCE in global_defs.",
     source="vrrp_lvs_syncd_handler() in keepalived's vrrp_parser.c; seen with keepalived 2.2.7",
     bad="lvs_sync_daemon_interface eth0",
@@ -38,8 +38,8 @@ def sync_daemon_in_instance(node: Node) -> Iterator[Hit]:
     ERROR,
     "vrrp",
     "An instance on the loopback",
-    why="Adverts that leave on lo reach nobody. keepalived says 'cannot use a loopback interface', and "
-    "the instance has no interface.",
+    why="Adverts that leave on lo reach nobody. keepalived says 'cannot use a loopback interface', "
+    "and the instance has no interface.",
     fix="Name the interface that the other directors are on.",
     source="vrrp_int_handler() in keepalived's vrrp_parser.c; seen with keepalived 2.2.7",
     bad="interface lo",
@@ -83,8 +83,8 @@ def old_route_words(node: Node) -> Iterator[Hit]:
     WARNING,
     "vrrp",
     "A virtual rule without preference",
-    why="keepalived gives it one, from 16384 downwards in the order of the file: whether it comes before "
-    "or after the machine's own rules is then an accident.",
+    why="keepalived gives it one, from 16384 downwards in the order of the file: whether it comes "
+    "before or after the machine's own rules is then an accident.",
     fix="Write preference and a number.",
     source="parse_rule() in keepalived's vrrp_iprule.c; seen with keepalived 2.2.7: 'This is "
     "probably not what you want'",
