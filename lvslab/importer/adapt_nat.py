@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -25,6 +25,9 @@ _WEIGHT = (
     f"the lab tracks {INSIDE_INTERFACE}, and without a weight: who loses it gives the VIPs away"
 )
 _PORT = "the port of the virtual server: keepalived takes it as well"
+_PARTED = (
+    ": in the files nothing keeps the two together, and the gateway may stay where the VIPs are not"
+)
 _MADE_UP = (
     "{}, a network for the real servers: in the files they are on the segment of the VIPs, and in "
     "a lab behind the directors, as answers to a client of their own segment miss the director"
@@ -39,13 +42,8 @@ class Behind:
     inside: IPv4Network
     #: None where no instance of the files holds one.
     gateway: IPv4Address | None
-    made_up: bool
-
-    def own(self, source: Source) -> IPv4Address | None:
-        """Return a director's own address in it."""
-        if self.made_up:
-            return None
-        return next((a for a in own_addresses(source) if a in self.inside), None)
+    #: The directors' own addresses in it, by name, where the files say them.
+    own: Mapping[str, IPv4Address]
 
 
 def nat(twins: Twins, subnet: IPv4Network | None) -> Behind | None:
@@ -55,11 +53,16 @@ def nat(twins: Twins, subnet: IPv4Network | None) -> Behind | None:
         return None
     holder = _one_instance(twins)
     twins.reread()
+    if not holder:
+        _untracked(twins)
+        return None
     seen = behind.found(twins)
     if holder == STANDIN and seen.gateways:
         holder = _taken_in(twins, str(seen.gateways[0]))
         twins.reread()
     networks = behind.networks(seen, subnet)
+    # Before instances go, with the addresses of their adverts.
+    own = {} if networks.made_up else _own(twins, networks.inside, seen.gateways)
     moved = _moved(twins, seen, networks)
     _servers(twins, networks, moved)
     gateway = moved.get(seen.gateways[0], seen.gateways[0]) if seen.gateways else None
@@ -68,7 +71,7 @@ def nat(twins: Twins, subnet: IPv4Network | None) -> Behind | None:
     _tracks(twins, holder, next(iter(seen.gateways), None))
     _gateways(twins, seen, holder, gateway)
     twins.reread()
-    return Behind(networks.outer, networks.inside, gateway, networks.made_up)
+    return Behind(networks.outer, networks.inside, gateway, own)
 
 
 def added(twins: Twins, there: Behind, gateway: IPv4Address) -> None:
@@ -78,12 +81,23 @@ def added(twins: Twins, there: Behind, gateway: IPv4Address) -> None:
             f"the real servers' gateway {gateway}, in the instance of the VIPs: no instance of the "
             "files holds an address near them"
         )
-    lines = (n for s in twins.sources for n in s.config.root.walk())
-    if not any(n.keyword == "track_interface" and n.children for n in lines):
+    blocks = ([n for n in s.config.root.walk() if n.parent] for s in twins.sources)
+    if not all(any(n.keyword == "track_interface" for n in lines) for lines in blocks):
         twins.added.append(
             f"track_interface {INSIDE_INTERFACE}: a director that does not reach the real servers "
             "any more gives the VIPs away"
         )
+
+
+def _own(
+    twins: Twins, inside: IPv4Network, gateways: Sequence[IPv4Address]
+) -> dict[str, IPv4Address]:
+    """Return the directors' addresses in the inside network: none owns the one that moves."""
+    there = {
+        s.name: [a for a in own_addresses(s) if a in inside and a not in gateways]
+        for s in twins.sources
+    }
+    return {name: addresses[0] for name, addresses in there.items() if addresses}
 
 
 def _one_instance(twins: Twins) -> str:
@@ -94,7 +108,10 @@ def _one_instance(twins: Twins) -> str:
         for vs in source.config.view.virtual_servers:
             if forwarding(vs) != "NAT":
                 continue
-            own = held[vs.target]
+            own = held.get(vs.target)
+            if own is None:
+                twins.drop_block(vs.node, Fate.UNSUPPORTED, "its VIP is no IPv4 address")
+                continue
             holder = holder or own
             if own != holder:
                 note = (
@@ -233,11 +250,22 @@ def _as_written(twins: Twins, node: Node, words: list[str], note: str) -> None:
 
 
 def _instance_gone(twins: Twins, source: Source, instance: Instance, holder: str) -> None:
-    fate = Fate.MAPPED if holder else Fate.UNSUPPORTED
-    note = f"the lab has the gateway in the instance of the VIPs, {holder}, and no other for it"
-    twins.drop_block(instance.node, fate, note if holder else "its VIPs are not in the lab")
-    for group in source.config.root.all("vrrp_sync_group"):
-        members = [m for g in group.all("group") for m in g.children]
+    blocks = source.config.root.all("vrrp_sync_group")
+    groups = [(g, [m for c in g.all("group") for m in c.children]) for g in blocks]
+    fate, note = Fate.UNSUPPORTED, "its VIPs are not in the lab"
+    if holder:
+        note = f"the lab has the gateway in the instance of the VIPs, {holder}, and no other for it"
+        names = [{m.keyword for m in members} for _, members in groups]
+        if any({instance.name, holder} <= group for group in names):
+            fate = Fate.MAPPED
+        else:
+            note += _PARTED
+    twins.drop_block(instance.node, fate, note)
+    for node in source.config.root.walk():
+        if node.keyword == "lvs_sync_daemon" and node.arg(1) == instance.name and holder:
+            words = [node.keyword, node.arg(), holder, *node.args[2:]]
+            twins.say(node, words, Fate.MAPPED, " ".join(words))
+    for group, members in groups:
         for member in [m for m in members if m.keyword == instance.name]:
             twins.drop(member, Fate.MAPPED, "that instance is not in the lab")
         left = [m for m in members if m.keyword != instance.name]
@@ -261,19 +289,21 @@ def _tracks(twins: Twins, holder: str, gateway: IPv4Address | None) -> None:
                 note = f"in the lab {holder} alone tracks another interface than its own"
                 twins.drop_block(block, Fate.UNSUPPORTED, note)
                 continue
-            had = False
+            had, whys = False, []
             for child in list(block.children):
                 if child.keyword == own.get(holder):
-                    twins.drop(child, Fate.UNSUPPORTED, _OWN)
+                    whys.append(_OWN)
                 elif had or device not in (None, child.keyword):
-                    twins.drop(child, Fate.UNSUPPORTED, _TWO)
+                    whys.append(_TWO)
                 elif child.args:
-                    twins.drop(child, Fate.UNSUPPORTED, _WEIGHT)
+                    whys.append(_WEIGHT)
                 else:
                     had = True
                     _as_written(twins, child, [INSIDE_INTERFACE], _INSIDE)
+                    continue
+                twins.drop(child, Fate.UNSUPPORTED, whys[-1])
             if not had:
-                twins.drop(block, Fate.UNSUPPORTED, "nothing of it is in the lab as it is here")
+                twins.drop_block(block, Fate.UNSUPPORTED, "; ".join(dict.fromkeys(whys)))
 
 
 def _untracked(twins: Twins) -> None:

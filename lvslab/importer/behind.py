@@ -72,7 +72,7 @@ def found(twins: Twins) -> Found:
     wanted = {v.target for s in twins.sources for v in s.config.view.virtual_servers}
     outside = {devices.get(str(a)) for a in served}
     # What no instance of the files has says nothing of interfaces.
-    known = None not in outside
+    inner = set() if None in outside else set(devices.values()) - outside
     gateways: dict[IPv4Address, None] = {}
     others: dict[IPv4Address, None] = {}
     held = holders(twins)
@@ -81,8 +81,9 @@ def found(twins: Twins) -> Found:
         if not isinstance(vip.address, IPv4Interface):
             continue
         near = IPv4Network((vip.address.ip, min(vip.address.network.prefixlen, _NETWORK)), False)
-        apart = (known and devices[vip.ip] not in outside) or not any(a in near for a in served)
-        if vip.ip not in wanted and apart and any(a in near for a in servers):
+        apart = devices.get(vip.ip) in inner or not any(a in near for a in served)
+        alone = vip.ip not in wanted and vip.address.ip not in servers
+        if alone and apart and any(a in near for a in servers):
             gateways[vip.address.ip] = None
         else:
             others[vip.address.ip] = None

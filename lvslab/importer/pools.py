@@ -95,11 +95,9 @@ def forwarding(vs: VirtualServer) -> Forwarding | None:
     return methods.pop() if len(methods) == 1 else None
 
 
-def virtual_server(vs: VirtualServer, servers: Servers) -> dict[str, Any] | None:
-    """Return a virtual server as a topology says it; None where it cannot."""
+def virtual_server(vs: VirtualServer, servers: Servers) -> dict[str, Any]:
+    """Return a virtual server as a topology says it: one that has a :func:`forwarding`."""
     method = forwarding(vs)
-    if method is None:
-        return None
     node = vs.node
     made: dict[str, Any] = {
         "vip": vs.target,

@@ -12,9 +12,10 @@ from lvslab.importer.adapt import adapt
 from lvslab.importer.adapt_lvs import program_of
 from lvslab.importer.adapt_nat import Behind, added
 from lvslab.importer.addresses import own_address
+from lvslab.importer.behind import first_method
 from lvslab.importer.fidelity import entries
 from lvslab.importer.model import Imported, ImportProblem, Source
-from lvslab.importer.pools import Servers, virtual_server
+from lvslab.importer.pools import Servers, forwarding, virtual_server
 from lvslab.importer.twins import Twins
 from lvslab.importer.vrrp import instances
 from lvslab.importer.words import MAIL, SCRIPTS, STUB
@@ -56,14 +57,12 @@ def import_confs(
     vrrp = instances(sources, INTERFACE, nat.gateway if nat else None)
     servers = Servers()
     pools: dict[str, dict[str, Any]] = {}
+    method = first_method(twins)
     for source in sources:
         for vs in source.config.view.virtual_servers:
-            made = virtual_server(vs, servers)
             # A topology has one forwarding method: that of the first.
-            if made is not None:
-                first = next(iter(pools.values()), made)
-                if made["forwarding"] == first["forwarding"]:
-                    pools.setdefault(vs.key, made)
+            if method is not None and forwarding(vs) == method:
+                pools.setdefault(vs.key, virtual_server(vs, servers))
     real_servers: dict[str, Any] = {n: {"address": str(a)} for a, n in servers.names.items()}
     if not pools:
         twins.added.append(
@@ -71,7 +70,9 @@ def import_confs(
             "and with these a client sees when a VIP moves"
         )
     addresses = {s.name: _free(s, _own(s, nat), servers, twins) for s in sources}
-    inside = {s.name: _free(s, nat.own(s) if nat else None, servers, twins) for s in sources}
+    inside = {
+        s.name: _free(s, nat.own.get(s.name) if nat else None, servers, twins) for s in sources
+    }
     document = {
         "name": name,
         "network": {"subnet": str(network)},
