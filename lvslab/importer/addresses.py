@@ -11,6 +11,9 @@ from lvslab.conf.values import ipv4
 from lvslab.importer.model import Fate, ImportProblem, Source
 from lvslab.importer.twins import Twins
 
+_ALL = "in the lab all is one network"
+_OUTER = "in the lab VIPs, clients and directors are in one network"
+
 
 def around(addresses: Iterable[IPv4Address]) -> IPv4Network:
     """Return the smallest network, /24 at most, that has room for all of these."""
@@ -79,7 +82,7 @@ def one_network(
     for source in twins.sources:
         for node in source.config.root.walk():
             if inside is None or node.keyword not in ("real_server", "sorry_server"):
-                _move(twins, node, moved)
+                _move(twins, node, moved, _ALL if inside is None else _OUTER)
     return subnet
 
 
@@ -96,14 +99,14 @@ def _hosts(subnet: IPv4Network) -> Iterable[IPv4Address]:
     return (IPv4Address(a) for a in range(first, last + 1))
 
 
-def _move(twins: Twins, node: Node, moved: dict[str, str]) -> None:
+def _move(twins: Twins, node: Node, moved: dict[str, str], why: str) -> None:
     words = [w.value for w in node.words]
     for index, text in enumerate(words):
         address, slash, prefix = text.partition("/")
         if address in moved:
             words[index] = moved[address] + ("/32" if slash and prefix else "")
     if words != [w.value for w in node.words]:
-        note = f"{' '.join(words)}: in the lab all is one network"
+        note = f"{' '.join(words)}: {why}"
         told = twins.told_of(node)
         fate = told[0] if told else Fate.MAPPED
         twins.say(node, words, fate, f"{told[1]}; {note}" if told and told[1] else note)
