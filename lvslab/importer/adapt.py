@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 
-from lvslab.importer import adapt_lvs, adapt_vrrp
+from lvslab.importer import adapt_http, adapt_lvs, adapt_nat, adapt_vrrp
 from lvslab.importer.addresses import one_network
 from lvslab.importer.model import Source
 from lvslab.importer.twins import Twins
@@ -17,8 +17,10 @@ def adapt(
     interface: str,
     subnet: IPv4Network | None,
     programs: Mapping[str, str],
-) -> tuple[Twins, IPv4Network | None]:
+) -> tuple[Twins, IPv4Network | None, adapt_nat.Behind | None]:
     """Return changed copies of the files' trees, and the network that has all their addresses.
+
+    With NAT a second one, behind the directors, has those of the real servers.
 
     What is under test stays: VRIDs and priorities are changed only where the lab's one segment
     would let two instances, or two directors, have the same one. A script that is in ``programs``
@@ -34,9 +36,15 @@ def adapt(
     twins.reread()
     adapt_vrrp.unheld(twins, interface)
     twins.reread()
-    network = one_network(twins, subnet)
+    nat = adapt_nat.nat(twins, subnet)
+    if nat is None:
+        network = one_network(twins, subnet)
+    else:
+        network = one_network(twins, nat.outer, inside=nat.inside, gateway=nat.gateway)
+    # What a page has in it is its real server's address.
+    adapt_http.checks(twins)
     twins.reread()
     adapt_vrrp.vrids(twins)
     adapt_vrrp.priorities(twins)
     twins.reread()
-    return twins, network
+    return twins, network, nat

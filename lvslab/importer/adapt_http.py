@@ -42,6 +42,13 @@ def _asking(twins: Twins) -> Iterator[tuple[Node, Node]]:
                     yield check, rs
 
 
+def _sorry_port(vs: Node, sorry: Node) -> int:
+    """Return where a sorry server answers: only NAT has another port than the virtual server's."""
+    method = vs.last("lb_kind", "lvs_method")
+    own = whole(sorry.arg(1)) if method is None or method.arg() == "NAT" else None
+    return own or whole(vs.arg(1)) or 0
+
+
 def _place(check: Node, rs: Node) -> Place:
     """Return where a check connects to."""
     own = check.last("connect_port")
@@ -54,8 +61,7 @@ def _without_tls(twins: Twins) -> None:
     for source in twins.sources:
         for vs in source.config.root.all("virtual_server"):
             places = {(r.arg(), whole(r.arg(1)) or 0) for r in vs.all("real_server")}
-            # In the lab a sorry server answers at the virtual server's port.
-            places |= {(s.arg(), whole(vs.arg(1)) or 0) for s in vs.all("sorry_server")}
+            places |= {(s.arg(), _sorry_port(vs, s)) for s in vs.all("sorry_server")}
             protocol = vs.last("protocol")
             if protocol is not None and protocol.arg().upper() == "TCP":
                 together.append(places)

@@ -8,10 +8,10 @@ from typing import get_args
 from lvslab.conf.lexer import Word
 from lvslab.conf.tree import Node
 from lvslab.conf.values import ipv4, whole
-from lvslab.importer import adapt_http, adapt_udp
+from lvslab.importer import adapt_udp
 from lvslab.importer.model import Fate
 from lvslab.importer.twins import Twins, line
-from lvslab.topology.spec import ASKING, Scheduler
+from lvslab.topology.spec import ASKING, Forwarding, Scheduler
 from lvslab.topology.spoken import UDP_CHECKS
 
 #: What any check with a connection takes; of a check that something stands in for, these are left.
@@ -42,6 +42,7 @@ def servers(twins: Twins) -> None:
         root = source.config.root
         for vs in root.all("virtual_server"):
             _ignored(twins, vs)
+            _method(twins, vs)
         for vs in [v for v in root.all("virtual_server") if v.arg() == "group"]:
             _group(twins, root, vs)
         for vs in root.all("virtual_server"):
@@ -59,11 +60,13 @@ def servers(twins: Twins) -> None:
             twins.drop(group, Fate.MAPPED, "as a virtual_server of each of its addresses")
         for block in root.all("SSL"):
             twins.drop(block, Fate.UNSUPPORTED, _KEYS)
-    adapt_http.checks(twins)
 
 
 def _ignored(twins: Twins, vs: Node) -> None:
     """Leave out what keepalived reads past, where the lab's own checks would refuse it."""
+    if vs.arg() not in ("group", "fwmark") and len(vs.args) > 2:
+        words = ["virtual_server", *vs.args[:2]]
+        twins.say(vs, words, Fate.MAPPED, f"{' '.join(words)}: keepalived reads past the rest")
     for node in vs.all("lb_algo", "lvs_sched"):
         if node.arg() not in _SCHEDULERS:
             note = "keepalived knows no such scheduler and takes wlc; so does the lab"
@@ -73,6 +76,21 @@ def _ignored(twins: Twins, vs: Node) -> None:
         if value is None or value < 1:
             note = "out of range: keepalived ignores it, and so does the lab"
             twins.drop(node, Fate.MAPPED, note)
+
+
+def _method(twins: Twins, vs: Node) -> None:
+    """Say so where keepalived forwards by NAT because nothing else is (rightly) said.
+
+    check_parser.c, svr_forwarding_handler(); check_data.c, validate_check_config().
+    """
+    node = vs.last("lb_kind", "lvs_method")
+    if node is None:
+        note = "without lb_kind keepalived takes NAT: was DR meant?"
+        told = twins.told_of(vs)
+        twins.tell(vs, Fate.MAPPED, f"{told[1]}; {note}" if told and told[1] else note)
+    elif node.arg() not in get_args(Forwarding):
+        note = f"keepalived takes {node.arg()!r} as NAT: was DR meant?"
+        twins.say(node, ["lb_kind", "NAT"], Fate.MAPPED, note)
 
 
 def _version(twins: Twins, vs: Node) -> None:
@@ -158,11 +176,21 @@ def _connect_port(check: Node) -> str | None:
 
 
 def _ports(twins: Twins, rs: Node, vs: Node) -> None:
-    """Give a real server of direct routing the port of its virtual server: the kernel does, too."""
+    """Give a real server of direct routing the port of its virtual server: the kernel does, too.
+
+    With NAT it has its own; one without any has the virtual server's, and so has a sorry server
+    (check_data.c, validate_check_config()).
+    """
     port, own = vs.arg(1), rs.arg(1)
     method = rs.last("lvs_method") or vs.last("lb_kind", "lvs_method")
-    if method is None or method.arg() != "DR" or whole(port) is None:
+    by = "NAT" if method is None else method.arg()
+    if by == "TUN" or whole(port) is None:
         return
+    if by != "DR":
+        if not whole(own):
+            note = f"port {port}, that of the virtual server: keepalived takes it as well"
+            twins.say(rs, ["real_server", rs.arg(), port], Fate.MAPPED, note)
+        port = own = rs.arg(1)
     # Whatever is no protocol is UDP to keepalived.
     udp = _last(vs, "protocol").upper() not in ("TCP", "SCTP")
     if own != port:

@@ -27,7 +27,6 @@ _OF_MACHINE = {
     "net_namespace": "each node of the lab is a namespace of its own",
     "net_namespace_ipvs": "each node of the lab is a namespace of its own",
     "namespace_with_ipsets": "each node of the lab is a namespace of its own",
-    "track_interface": "the lab has one interface, which its instance tracks anyway",
 }
 _IP6 = "no IPv6 in the lab yet: import the IPv4 part, and prove IPv6 elsewhere"
 #: The name of the instance for VIPs that none has.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from lvslab.conf.tree import Node
 from lvslab.conf.values import ipv4
 from lvslab.importer.model import Fate, ImportProblem, Source
 from lvslab.importer.twins import Twins
+
+_ALL = "in the lab all is one network"
+_OUTER = "in the lab VIPs, clients and directors are in one network"
 
 
 def around(addresses: Iterable[IPv4Address]) -> IPv4Network:
@@ -27,35 +30,45 @@ def around(addresses: Iterable[IPv4Address]) -> IPv4Network:
     )
 
 
-def own_address(source: Source) -> IPv4Address | None:
-    """Return a director's own address, where its file says it: for its adverts."""
-    for one in source.config.view.instances:
-        if one.unicast_src:
-            own = ipv4(one.unicast_src.split("/")[0])
-            if own is not None:
-                return own
-    return None
+def own_addresses(source: Source) -> list[IPv4Address]:
+    """Return a director's own addresses: that which its user told, and those of its adverts."""
+    texts = (one.unicast_src.split("/")[0] for one in source.config.view.instances)
+    told = [] if source.address is None else [source.address]
+    return list(dict.fromkeys([*told, *filter(None, map(ipv4, texts))]))
 
 
-def one_network(twins: Twins, subnet: IPv4Network | None) -> IPv4Network | None:
+def own_address(source: Source, inside: IPv4Network | None) -> IPv4Address | None:
+    """Return a director's own address that is not in the ``inside`` network."""
+    return next((a for a in own_addresses(source) if inside is None or a not in inside), None)
+
+
+def one_network(
+    twins: Twins,
+    subnet: IPv4Network | None,
+    *,
+    inside: IPv4Network | None = None,
+    gateway: IPv4Address | None = None,
+) -> IPv4Network | None:
     """Move what lies outside the network of most addresses into it; return the network.
 
-    None where there is no address at all. Every line that names a moved one is told.
+    None where there is no address at all. Every line that names a moved one is told. With an
+    ``inside`` network, that of the real servers of NAT, theirs and the gateway stay as they are.
     """
-    used = list(dict.fromkeys(a for s in twins.sources for a in _used(s)))
+    used = [a for s in twins.sources for a in _used(s, inside) if a != gateway]
+    used = list(dict.fromkeys(used))
     if not used:
         return subnet
     if subnet is None:
         try:
             return around(used)
         except ImportProblem:
-            subnet = _most(used)
-    inside = [a for a in used if a in subnet]
+            subnet = network_of_most(used)
+    there = [a for a in used if a in subnet]
     outside = [a for a in used if a not in subnet]
     if not outside:
         return subnet
     # From the end of the network: its beginning is for the nodes that no file has.
-    free = (a for a in reversed(list(_hosts(subnet))) if a not in inside)
+    free = (a for a in reversed(list(_hosts(subnet))) if a not in there)
     moved = {}
     for address in outside:
         new = next(free, None)
@@ -68,11 +81,12 @@ def one_network(twins: Twins, subnet: IPv4Network | None) -> IPv4Network | None:
         moved[str(address)] = str(new)
     for source in twins.sources:
         for node in source.config.root.walk():
-            _move(twins, node, moved)
+            if inside is None or node.keyword not in ("real_server", "sorry_server"):
+                _move(twins, node, moved, _ALL if inside is None else _OUTER)
     return subnet
 
 
-def _most(used: list[IPv4Address]) -> IPv4Network:
+def network_of_most(used: Sequence[IPv4Address]) -> IPv4Network:
     """Return the network of those addresses that share the first two bytes with most others."""
     first = Counter(int(a) >> 16 for a in used).most_common(1)[0][0]
     return around([a for a in used if int(a) >> 16 == first])
@@ -85,26 +99,27 @@ def _hosts(subnet: IPv4Network) -> Iterable[IPv4Address]:
     return (IPv4Address(a) for a in range(first, last + 1))
 
 
-def _move(twins: Twins, node: Node, moved: dict[str, str]) -> None:
+def _move(twins: Twins, node: Node, moved: dict[str, str], why: str) -> None:
     words = [w.value for w in node.words]
     for index, text in enumerate(words):
         address, slash, prefix = text.partition("/")
         if address in moved:
             words[index] = moved[address] + ("/32" if slash and prefix else "")
     if words != [w.value for w in node.words]:
-        note = f"{' '.join(words)}: in the lab all is one network"
+        note = f"{' '.join(words)}: {why}"
         told = twins.told_of(node)
         fate = told[0] if told else Fate.MAPPED
         twins.say(node, words, fate, f"{told[1]}; {note}" if told and told[1] else note)
 
 
-def _used(source: Source) -> Iterable[IPv4Address]:
+def _used(source: Source, inside: IPv4Network | None) -> Iterable[IPv4Address]:
     view = source.config.view
-    own = source.address or own_address(source)
+    own = own_address(source, inside)
     texts = [str(own)] if own else []
     for instance in view.instances:
         texts += [v.ip for v in instance.vips]
-    for vs in view.virtual_servers:
+    # With NAT their VIPs are held by instances, and the rest is inside.
+    for vs in view.virtual_servers if inside is None else ():
         if vs.of == "address" and vs.method == "DR":
             texts += [vs.target, *(r.address for r in vs.real_servers)]
             texts += [vs.sorry[0]] if vs.sorry else []

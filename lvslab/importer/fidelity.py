@@ -10,10 +10,11 @@ from lvslab.conf import load_text
 from lvslab.conf.tree import Node
 from lvslab.conf.vocabulary import is_known, keywords
 from lvslab.importer.model import Entry, Fate
+from lvslab.importer.pools import forwarding
 from lvslab.importer.twins import Twins
 from lvslab.importer.words import MAIL, SCRIPTS, STUB, Path, canonical, path_of
 from lvslab.plan.render import INTERFACE, keepalived_conf
-from lvslab.topology.spec import TopologySpec
+from lvslab.topology.spec import Forwarding, TopologySpec
 
 _NONE: frozenset[str] = frozenset()
 #: What of a director's adverts the lab works out for itself.
@@ -30,6 +31,7 @@ def entries(twins: Twins, spec: TopologySpec, *, standins: bool) -> Iterator[Ent
 
     ``standins``: the virtual servers of the lab are none of the files.
     """
+    method = None if standins else spec.forwarding
     if standins:
         spec = replace(spec, virtual_servers=())
     for source in twins.given:
@@ -42,14 +44,16 @@ def entries(twins: Twins, spec: TopologySpec, *, standins: bool) -> Iterator[Ent
                 # It goes where its block goes, and that was said.
                 gone.add(id(node))
                 continue
-            fate, note, is_there = _fate(node, twins, there)
-            if not is_there and fate is not Fate.MAPPED:
+            fate, note, is_there = _fate(node, twins, there, method)
+            if not is_there and (fate is not Fate.MAPPED or twins.is_told_whole(node)):
                 gone.add(id(node))
             text = " ".join(w.value for w in node.words)
             yield Entry(source.name, node.at, text, fate, note)
 
 
-def _fate(node: Node, twins: Twins, there: Counter[Path]) -> tuple[Fate, str, bool]:
+def _fate(
+    node: Node, twins: Twins, there: Counter[Path], method: Forwarding | None
+) -> tuple[Fate, str, bool]:
     """Return what became of a line, and whether the lab has it, or the block that it opens."""
     told, twin = twins.told(node), twins.twin(node)
     if twin is None:
@@ -60,6 +64,8 @@ def _fate(node: Node, twins: Twins, there: Counter[Path]) -> tuple[Fate, str, bo
         if told is None:
             return (*_kept(twin), True)
         return told[0], told[1] or " ".join(canonical(twin, _NONE, INTERFACE)[0]), True
+    if twin.keyword == "virtual_server":
+        return Fate.UNSUPPORTED, _why_server(node, twin, twins, method), False
     return (*_absent(twin, there, path), False)
 
 
@@ -103,39 +109,33 @@ def _absent(twin: Node, there: Counter[Path], path: Path) -> tuple[Fate, str]:
     return Fate.UNSUPPORTED, _why(twin)
 
 
-#: Why none of it can be in the lab, and what to do.
-_NAT = (
-    "the network behind the directors of NAT is in no keepalived.conf: write a topology by hand, "
-    "from lvs-nat.yaml"
-)
-
-
 def _why(twin: Node) -> str:
     """Return why the lab has nothing of this."""
-    if twin.keyword == "virtual_server":
-        return _why_server(twin)
     if twin.keyword in ("real_server", "virtual_server_group"):
         return "the lab has the first of them only: write it once"
     return "the lab has no key for it"
 
 
-def _why_server(twin: Node) -> str:
+def _why_server(node: Node, twin: Node, twins: Twins, first: Forwarding | None) -> str:
+    """Return why the lab, which forwards as the ``first`` does, has none of a virtual server."""
     if twin.arg() == "fwmark":
         return "the lab has no firewall marks: import it with the VIP and the port that are marked"
     if twin.arg() == "group":
         return "its group has no IPv4 address with a port"
     if not twin.arg(1):
         return "the lab wants a port: import it with one of those that are served"
-    method = twin.last("lb_kind", "lvs_method")
-    if method is None:
-        return f"without lb_kind keepalived takes NAT: was DR meant? {_NAT}"
-    if method.arg() not in ("DR", "NAT", "TUN"):
-        return f"keepalived takes {method.arg()!r} as NAT: was DR meant? {_NAT}"
-    if method.arg() == "NAT":
-        return _NAT
     if not twin.all("real_server"):
         return "no real server of it can be in the lab"
-    return "the lab has this service already, or forwards in another way, that of the first"
+    views = (v for s in twins.sources for v in s.config.view.virtual_servers)
+    own = next((forwarding(v) for v in views if v.node is twin), None)
+    if own is None:
+        return "its real servers are reached in more than one way, those of a lab are in one"
+    if own == first or first is None:
+        return "the lab has this service already"
+    why = f"it forwards by {own}, and a lab in one way, here that of the first: {first}"
+    line = twin.last("lb_kind", "lvs_method")
+    told = twins.told(node) if line is None else twins.told_of(line)
+    return f"{told[1]}; {why}" if told and told[1] else f"{why}; import it by itself"
 
 
 def _elsewhere(there: Counter[Path], path: Path) -> tuple[str, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, get_args
 
 from lvslab.conf.models import Check, RealServer, VirtualServer
 from lvslab.conf.tree import Node, render
@@ -12,7 +12,7 @@ from lvslab.conf.values import whole
 from lvslab.conf.view import CHECKS
 from lvslab.importer.model import ImportProblem
 from lvslab.importer.words import MAIL, SCRIPTS, STUB
-from lvslab.topology.spec import ASKING
+from lvslab.topology.spec import ASKING, Forwarding
 
 _FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")
 _SERVER = frozenset(
@@ -53,6 +53,9 @@ _CHECKS = (
 _REAL = frozenset({"weight", "inhibit_on_failure", *CHECKS}) - {"PING_CHECK"}
 
 
+_METHODS: dict[str, Forwarding] = {m: m for m in get_args(Forwarding)}
+
+
 @dataclass
 class Servers:
     """Real servers by address, named in the order in which the files have them."""
@@ -80,18 +83,26 @@ def raw_of(node: Node, known: frozenset[str]) -> str:
     return render(Node([], kept)) if kept else ""
 
 
-def virtual_server(vs: VirtualServer, servers: Servers) -> dict[str, Any] | None:
-    """Return a virtual server as a topology says it; None where it cannot."""
+def forwarding(vs: VirtualServer) -> Forwarding | None:
+    """Return how a virtual server forwards; None where a topology cannot say it.
+
+    A topology has one method, that of the first for which there is one.
+    """
     if vs.of != "address" or vs.port is None or ":" in vs.target or not vs.real_servers:
         return None
-    # NAT needs the network behind the directors, of which no keepalived.conf says enough.
-    if vs.method == "NAT" or any(r.method != vs.method for r in vs.real_servers):
-        return None
+    # What is missing, or is none, is NAT: check_data.c, validate_check_config().
+    methods = {_METHODS.get(m, "NAT") for m in (vs.method, *(r.method for r in vs.real_servers))}
+    return methods.pop() if len(methods) == 1 else None
+
+
+def virtual_server(vs: VirtualServer, servers: Servers) -> dict[str, Any]:
+    """Return a virtual server as a topology says it: one that has a :func:`forwarding`."""
+    method = forwarding(vs)
     node = vs.node
     made: dict[str, Any] = {
         "vip": vs.target,
         "port": vs.port,
-        "forwarding": None if vs.method == "DR" else vs.method,
+        "forwarding": None if method == "DR" else method,
         "protocol": vs.protocol,
         "scheduler": vs.scheduler,
         "scheduler_flags": [f for f in _FLAGS if vs.has(f)],
@@ -112,15 +123,22 @@ def virtual_server(vs: VirtualServer, servers: Servers) -> dict[str, Any] | None
     if vs.sorry is not None:
         made["sorry_server"] = {
             "server": servers.name(vs.sorry[0], node),
+            "port": _port(vs, vs.sorry[1]) if method == "NAT" else None,
             "inhibit": vs.has("sorry_server_inhibit"),
         }
     return made
+
+
+def _port(vs: VirtualServer, own: int | None) -> int | None:
+    """Return a port behind NAT, where it is not the virtual server's."""
+    return None if own == vs.port else own
 
 
 def _member(real: RealServer, vs: VirtualServer) -> dict[str, Any]:
     inhibit = real.has("inhibit_on_failure") or vs.has("inhibit_on_failure")
     check = next((c for c in real.checks if c.kind in _CHECKS), None)
     return {
+        "port": _port(vs, real.port) if forwarding(vs) == "NAT" else None,
         "weight": real.weight,
         "inhibit_on_failure": inhibit or None,
         "check": None if check is None else _check(check),

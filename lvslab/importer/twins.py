@@ -24,6 +24,7 @@ class Twins:
     _twin: dict[int, Node] = field(default_factory=dict)
     _origin: dict[int, Node] = field(default_factory=dict)
     _told: dict[int, tuple[Fate, str]] = field(default_factory=dict)
+    _whole: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, sources: Sequence[Source]) -> Twins:
@@ -74,6 +75,23 @@ class Twins:
             for i, value in enumerate(words)
         ]
         self.tell(twin, fate, note)
+
+    def put_back(self, twin: Node) -> None:
+        """Give a copy its line's own words, as if nothing had been done to it."""
+        origin = self._origin[id(twin)]
+        twin.words = list(origin.words)
+        self._told.pop(id(origin), None)
+
+    def drop_block(self, twin: Node, fate: Fate, note: str) -> None:
+        """Take a copy out, with all that is in it, of which nothing is told for itself."""
+        origin = self._origin.get(id(twin))
+        if origin is not None:
+            self._whole.add(id(origin))
+        self.drop(twin, fate, note)
+
+    def is_told_whole(self, node: Node) -> bool:
+        """Say whether what was told of a block of a file is told of all that is in it."""
+        return id(node) in self._whole
 
     def drop(self, twin: Node, fate: Fate, note: str) -> None:
         """Take a copy out, with all that is in it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from typing import Any
 
 from lvslab.conf.models import Instance
@@ -45,9 +46,12 @@ _GARP = (
 )
 
 
-def instances(sources: Sequence[Source], interface: str) -> dict[str, Any]:
+def instances(
+    sources: Sequence[Source], interface: str, gateway: IPv4Address | None = None
+) -> dict[str, Any]:
     """Return every instance, as the first director that has it says; priorities are each one's.
 
+    The real servers' ``gateway`` is no VIP: the topology has it in another place.
     Raises ImportProblem where there is none.
     """
     found: dict[str, list[tuple[Source, Instance]]] = {}
@@ -60,12 +64,14 @@ def instances(sources: Sequence[Source], interface: str) -> dict[str, Any]:
             where=sources[0].config.document.name,
             fix="a lab has no IPv6 yet; are the files that it includes there?",
         )
-    return {name: _instance(parts, interface) for name, parts in found.items()}
+    return {name: _instance(parts, interface, str(gateway)) for name, parts in found.items()}
 
 
-def _instance(parts: Sequence[tuple[Source, Instance]], interface: str) -> dict[str, Any]:
+def _instance(
+    parts: Sequence[tuple[Source, Instance]], interface: str, gateway: str
+) -> dict[str, Any]:
     first = parts[0][1]
-    vips = [v for v in first.vips if v.address is not None]
+    vips = [v for v in first.vips if v.address is not None and v.ip != gateway]
     garp = {key: _whole(first, f"garp_{key}") for key in _GARP}
     garp = {key: value for key, value in garp.items() if value is not None}
     label = next((v.label for v in vips if v.label), None)

@@ -10,10 +10,12 @@ from lvslab import yamltext
 from lvslab.conf.tree import Node, render
 from lvslab.importer.adapt import adapt
 from lvslab.importer.adapt_lvs import program_of
+from lvslab.importer.adapt_nat import Behind, added
 from lvslab.importer.addresses import own_address
+from lvslab.importer.behind import first_method
 from lvslab.importer.fidelity import entries
 from lvslab.importer.model import Imported, ImportProblem, Source
-from lvslab.importer.pools import Servers, virtual_server
+from lvslab.importer.pools import Servers, forwarding, virtual_server
 from lvslab.importer.twins import Twins
 from lvslab.importer.vrrp import instances
 from lvslab.importer.words import MAIL, SCRIPTS, STUB
@@ -50,30 +52,34 @@ def import_confs(
     """
     programs = programs or {}
     _asked_for(programs, given)
-    twins, network = adapt(given, interface=INTERFACE, subnet=subnet, programs=programs)
+    twins, network, nat = adapt(given, interface=INTERFACE, subnet=subnet, programs=programs)
     sources = twins.sources
-    vrrp = instances(sources, INTERFACE)
+    vrrp = instances(sources, INTERFACE, nat.gateway if nat else None)
     servers = Servers()
     pools: dict[str, dict[str, Any]] = {}
+    method = first_method(twins)
     for source in sources:
         for vs in source.config.view.virtual_servers:
-            made = virtual_server(vs, servers)
             # A topology has one forwarding method: that of the first.
-            if made is not None:
-                first = next(iter(pools.values()), made)
-                if made["forwarding"] == first["forwarding"]:
-                    pools.setdefault(vs.key, made)
+            if method is not None and forwarding(vs) == method:
+                pools.setdefault(vs.key, virtual_server(vs, servers))
     real_servers: dict[str, Any] = {n: {"address": str(a)} for a, n in servers.names.items()}
     if not pools:
         twins.added.append(
             "rs1, rs2 and port 80 of each VIP: no virtual_server of the files can be in the lab, "
             "and with these a client sees when a VIP moves"
         )
-    addresses = {s.name: _free(s, servers, twins) for s in sources}
+    addresses = {s.name: _free(s, _own(s, nat), servers, twins) for s in sources}
+    inside = {
+        s.name: _free(s, nat.own.get(s.name) if nat else None, servers, twins) for s in sources
+    }
     document = {
         "name": name,
         "network": {"subnet": str(network)},
-        "directors": {s.name: _director(s, addresses[s.name], programs) for s in sources},
+        "inside": None if nat is None else _inside(nat),
+        "directors": {
+            s.name: _director(s, addresses[s.name], inside[s.name], programs) for s in sources
+        },
         "real_servers": real_servers,
         "vrrp_instances": vrrp,
         "virtual_servers": list(pools.values()),
@@ -88,14 +94,28 @@ def import_confs(
     if not pools:
         document["real_servers"] = ["rs1", "rs2"]
     spec = _spec(document, given)
+    if nat is not None and spec.inside is not None:
+        added(twins, nat, spec.inside.gateway)
     return Imported(
         document, spec, tuple(entries(twins, spec, standins=not pools)), tuple(twins.added)
     )
 
 
-def _free(source: Source, servers: Servers, twins: Twins) -> IPv4Address | None:
+def _own(source: Source, nat: Behind | None) -> IPv4Address | None:
+    return own_address(source, nat.inside if nat else None)
+
+
+def _inside(nat: Behind) -> dict[str, Any]:
+    return {
+        "subnet": str(nat.inside),
+        "gateway": None if nat.gateway is None else str(nat.gateway),
+    }
+
+
+def _free(
+    source: Source, address: IPv4Address | None, servers: Servers, twins: Twins
+) -> IPv4Address | None:
     """Return a director's own address, unless a real server of the lab has it."""
-    address = source.address or own_address(source)
     if address in servers.names:
         twins.added.append(
             f"{source.name} with another address than {address}, which {servers.names[address]} "
@@ -129,7 +149,10 @@ def _asked_for(programs: Mapping[str, str], sources: Sequence[Source]) -> None:
 
 
 def _director(
-    source: Source, address: IPv4Address | None, programs: Mapping[str, str]
+    source: Source,
+    address: IPv4Address | None,
+    inside: IPv4Address | None,
+    programs: Mapping[str, str],
 ) -> dict[str, Any]:
     setting = source.config.view.setting("router_id")
     others = [n for n in source.config.root.children if n.keyword not in _BLOCKS]
@@ -137,6 +160,7 @@ def _director(
     others = [n for n in others if n.keyword not in _DEFINITIONS]
     return {
         "address": None if address is None else str(address),
+        "inside": None if inside is None else str(inside),
         "router_id": setting.arg() if setting else None,
         "files": {p: programs[p] for p in sorted(_runs(source) & set(programs))},
         "definitions": render(Node([], [_stubbed(n) for n in first])) if first else None,

@@ -89,7 +89,10 @@ def _address(words: list[str], interfaces: frozenset[str], to: str) -> tuple[tup
     name = next((i for i in interfaces if label and label.startswith(f"{i}:")), None)
     if label and name:
         label = to + label[len(name) :]
-    made = (f"{ip}/32", "dev", to, *(("label", label) if label else ()))
+    # With NAT one of them, the gateway, is not on the interface of the others.
+    on = words[words.index("dev") + 1] if "dev" in words[:-1] else to
+    on = to if on in interfaces else on
+    made = (f"{ip}/32", "dev", on, *(("label", label) if label else ()))
     return made, list(made) != words
 
 

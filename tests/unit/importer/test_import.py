@@ -17,8 +17,7 @@ from lvslab.resources import data_dir
 from lvslab.topology import load, loads
 from lvslab.topology.spec import TopologySpec
 
-#: NAT's second network is in no keepalived.conf.
-SHIPPED = [p for p in sorted(data_dir("topologies").glob("*.yaml")) if p.stem != "lvs-nat"]
+SHIPPED = sorted(data_dir("topologies").glob("*.yaml"))
 RICH = """\
 network: {subnet: 10.9.0.0/24}
 directors: {lvs1: 10.9.0.1, lvs2: 10.9.0.2, lvs3: 10.9.0.3}
@@ -150,16 +149,6 @@ def test_what_lvslab_wrote_comes_back_as_it_was(text: str):
     assert {e.fate for e in made.entries} == {Fate.KEPT}
 
 
-def test_nat_is_left_out_with_what_to_do_instead():
-    spec = load(data_dir("topologies") / "lvs-nat.yaml")
-    conf = keepalived_conf(spec, spec.directors[0], watched=False)
-    made = import_confs([Source("lvs1", load_text(conf))], name="lab")
-    (told,) = [e for e in made.entries if e.text.startswith("virtual_server ")]
-    assert told.fate is Fate.UNSUPPORTED
-    assert "from lvs-nat.yaml" in told.note
-    assert any(text.startswith("rs1, rs2") for text in made.added)
-
-
 def test_beside_a_tunnel_direct_routing_is_left_out_and_said():
     spec = load(data_dir("topologies") / "lvs-tun.yaml")
     conf = keepalived_conf(spec, spec.directors[0], watched=False)
@@ -177,7 +166,7 @@ def test_beside_a_tunnel_direct_routing_is_left_out_and_said():
     assert [vs.port for vs in made.spec.virtual_servers] == [80]
     assert fates(made, "lvs1")["virtual_server 172.24.1.100 81"] == (
         "unsupported",
-        "the lab has this service already, or forwards in another way, that of the first",
+        "it forwards by DR, and a lab in one way, here that of the first: TUN; import it by itself",
     )
 
 
@@ -224,8 +213,7 @@ def test_every_line_is_told_what_became_of_it():
     assert found["SSL_GET"] == ("kept", "")
     assert found["virtual_server 10.1.1.10 8080"] == (
         "unsupported",
-        "the network behind the directors of NAT is in no keepalived.conf: write a topology by "
-        "hand, from lvs-nat.yaml",
+        "it forwards by NAT, and a lab in one way, here that of the first: DR; import it by itself",
     )
     # Lines of a block that is not there are told with it.
     assert "ops@example.com" not in found

@@ -77,20 +77,34 @@ def test_a_group_is_a_virtual_server_of_each_of_its_addresses():
 
 
 def test_without_a_virtual_server_that_the_lab_can_have_two_stand_in():
-    made = lab(instance() + server("", head="lb_kind NAT"))
+    made = lab(instance() + server("lvs_method TUN", head="lb_kind DR"))
     assert [s.name for s in made.spec.real_servers] == ["rs1", "rs2"]
     assert [vs.key for vs in made.spec.virtual_servers] == ["10.0.0.100:80"]
     assert any(text.startswith("rs1, rs2") for text in made.added)
     # What the stand-in happens to say alike is not said to be the file's.
-    assert fate(made, "virtual_server")[0] == "unsupported"
+    assert fate(made, "virtual_server") == (
+        "unsupported",
+        "its real servers are reached in more than one way, those of a lab are in one",
+    )
     assert "protocol TCP" not in {e.text for e in made.entries}
 
 
 def test_lower_case_dr_is_told_as_what_keepalived_takes_it_for():
     made = lab(instance() + server("", head="lb_kind dr"))
-    assert "takes 'dr' as NAT" in fate(made, "virtual_server")[1]
+    assert fate(made, "lb_kind")[0] == "mapped"
+    assert "takes 'dr' as NAT" in fate(made, "lb_kind")[1]
     made = lab(instance() + server("", head="lb _kind DR"))
     assert "without lb_kind" in fate(made, "virtual_server")[1]
+    assert made.spec.forwarding == "NAT"
+
+
+def test_beside_direct_routing_it_is_told_as_well_and_left_out():
+    made = lab(instance() + server("") + server("", port="81", head="lb_kind dr"))
+    assert [vs.port for vs in made.spec.virtual_servers] == [80]
+    assert fate(made, "virtual_server 10.0.0.100 81")[0] == "unsupported"
+    told = fate(made, "virtual_server 10.0.0.100 81")[1]
+    assert "takes 'dr' as NAT" in told
+    assert "that of the first: DR" in told
 
 
 def test_without_an_instance_one_stands_in_for_all():
