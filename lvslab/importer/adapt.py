@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 
 from lvslab.importer import adapt_http, adapt_lvs, adapt_nat, adapt_vrrp
 from lvslab.importer.addresses import one_network
+from lvslab.importer.behind import first_method
 from lvslab.importer.model import Source
 from lvslab.importer.twins import Twins
 
@@ -38,7 +39,7 @@ def adapt(
     twins.reread()
     nat = adapt_nat.nat(twins, subnet)
     if nat is None:
-        network = one_network(twins, subnet)
+        network = one_network(twins, subnet, method=first_method(twins))
     else:
         network = one_network(twins, nat.outer, inside=nat.inside, gateway=nat.gateway)
     # What a page has in it is its real server's address.

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from lvslab.conf.tree import Node
 from lvslab.conf.values import ipv4
 from lvslab.importer.model import Fate, ImportProblem, Source
+from lvslab.importer.pools import forwarding
 from lvslab.importer.twins import Twins
 
 _ALL = "in the lab all is one network"
@@ -46,15 +47,17 @@ def one_network(
     twins: Twins,
     subnet: IPv4Network | None,
     *,
+    method: str | None = None,
     inside: IPv4Network | None = None,
     gateway: IPv4Address | None = None,
 ) -> IPv4Network | None:
     """Move what lies outside the network of most addresses into it; return the network.
 
-    None where there is no address at all. Every line that names a moved one is told. With an
-    ``inside`` network, that of the real servers of NAT, theirs and the gateway stay as they are.
+    None where there is no address at all. Every line that names a moved one is told. ``method`` is
+    how the lab forwards: what is served in another way is not in it. With an ``inside`` network,
+    that of the real servers of NAT, theirs and the gateway stay as they are.
     """
-    used = [a for s in twins.sources for a in _used(s, inside) if a != gateway]
+    used = [a for s in twins.sources for a in _used(s, method, inside) if a != gateway]
     used = list(dict.fromkeys(used))
     if not used:
         return subnet
@@ -112,7 +115,7 @@ def _move(twins: Twins, node: Node, moved: dict[str, str], why: str) -> None:
         twins.say(node, words, fate, f"{told[1]}; {note}" if told and told[1] else note)
 
 
-def _used(source: Source, inside: IPv4Network | None) -> Iterable[IPv4Address]:
+def _used(source: Source, method: str | None, inside: IPv4Network | None) -> Iterable[IPv4Address]:
     view = source.config.view
     own = own_address(source, inside)
     texts = [str(own)] if own else []
@@ -120,7 +123,7 @@ def _used(source: Source, inside: IPv4Network | None) -> Iterable[IPv4Address]:
         texts += [v.ip for v in instance.vips]
     # With NAT their VIPs are held by instances, and the rest is inside.
     for vs in view.virtual_servers if inside is None else ():
-        if vs.of == "address" and vs.method == "DR":
+        if method is not None and forwarding(vs) == method:
             texts += [vs.target, *(r.address for r in vs.real_servers)]
             texts += [vs.sorry[0]] if vs.sorry else []
     yield from filter(None, map(ipv4, texts))
