@@ -32,6 +32,8 @@ _NOT_THERE = {
 }
 #: Those that keepalived and the lab know.
 _SCHEDULERS = frozenset(get_args(Scheduler))
+#: What leaves a packet's port as it is.
+_SAME_PORT = {"DR": "direct routing", "TUN": "a tunnel"}
 #: A group of more virtual servers than this is cut.
 _RANGE = 32
 
@@ -176,17 +178,18 @@ def _connect_port(check: Node) -> str | None:
 
 
 def _ports(twins: Twins, rs: Node, vs: Node) -> None:
-    """Give a real server of direct routing the port of its virtual server: the kernel does, too.
+    """Give a real server of DR or TUN the port of its virtual server: keepalived does, too.
 
     With NAT it has its own; one without any has the virtual server's, and so has a sorry server
-    (check_data.c, validate_check_config()).
+    (check_data.c, validate_check_config()). A check's port is set while the file is read, before
+    that: it stays what is written (check_api.c, queue_checker()).
     """
     port, own = vs.arg(1), rs.arg(1)
     method = rs.last("lvs_method") or vs.last("lb_kind", "lvs_method")
     by = "NAT" if method is None else method.arg()
-    if by == "TUN" or whole(port) is None:
+    if whole(port) is None:
         return
-    if by != "DR":
+    if by not in _SAME_PORT:
         if not whole(own):
             note = f"port {port}, that of the virtual server: keepalived takes it as well"
             twins.say(rs, ["real_server", rs.arg(), port], Fate.MAPPED, note)
@@ -194,7 +197,7 @@ def _ports(twins: Twins, rs: Node, vs: Node) -> None:
     # Whatever is no protocol is UDP to keepalived.
     udp = _last(vs, "protocol").upper() not in ("TCP", "SCTP")
     if own != port:
-        note = f"port {port}: direct routing delivers to that one, whatever is written here"
+        note = f"port {port}: {_SAME_PORT[by]} delivers to that one, whatever is written here"
         twins.say(rs, ["real_server", rs.arg(), port], Fate.MAPPED, note)
     for check in rs.all(*ASKING, "TCP_CHECK", *UDP_CHECKS):
         by_tcp = check.keyword not in UDP_CHECKS
