@@ -49,8 +49,8 @@ def view_of(root: Node) -> View:
     return View(
         root,
         globals_,
-        tuple(_instance(n, view) for n in root.all("vrrp_instance")),
-        tuple(_sync_group(n) for n in root.all("vrrp_sync_group")),
+        tuple(_instance(n, view) for n in first_of_each(root, "vrrp_instance")),
+        tuple(_sync_group(n) for n in first_of_each(root, "vrrp_sync_group")),
         tuple(_script(n) for n in root.all("vrrp_script")),
         tuple(_virtual_server(n) for n in root.all("virtual_server")),
         tuple(_group(n) for n in root.all("virtual_server_group")),
@@ -61,6 +61,18 @@ def view_of(root: Node) -> View:
             "track_bfd": frozenset(n.arg() for n in root.all("bfd_instance")),
         },
     )
+
+
+def first_of_each(root: Node, keyword: str) -> list[Node]:
+    """Return the blocks of a keyword without those whose name an earlier one has.
+
+    keepalived skips a ``vrrp_instance`` and a ``vrrp_sync_group`` that is "already defined"
+    (vrrp_parser.c, vrrp_handler() and vrrp_sync_group_handler()).
+    """
+    found: dict[str, Node] = {}
+    for node in root.all(keyword):
+        found.setdefault(node.arg(), node)
+    return list(found.values())
 
 
 def _value(node: Node, *keywords: str) -> str:

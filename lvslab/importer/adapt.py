@@ -10,6 +10,7 @@ from lvslab.importer.addresses import one_network
 from lvslab.importer.behind import first_method
 from lvslab.importer.model import Source
 from lvslab.importer.twins import Twins
+from lvslab.importer.unheeded import unheeded
 
 
 def adapt(
@@ -28,6 +29,7 @@ def adapt(
     (text by path) stays what it is; any other is replaced by one that fails on demand.
     """
     twins = Twins.of(sources)
+    unheeded(twins)
     adapt_vrrp.machine(twins, interface)
     adapt_vrrp.addresses_v4(twins)
     adapt_vrrp.excluded(twins)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from lvslab.conf import load_text
 from lvslab.plan.serving import httpd_ports
 
 from .confs import conf, fate, instance, lab, server
@@ -31,3 +32,24 @@ def test_a_tunnel_delivers_to_the_port_of_the_virtual_server_and_the_old_one_is_
     assert "real_server 10.0.0.11 80 {" in conf(made)
     assert "connect_port 8080" in conf(made)
     assert httpd_ports(made.spec, "rs1") == (80, 8080)
+
+
+def test_of_an_instance_that_is_written_twice_the_first_counts_as_with_keepalived():
+    text = instance(more="priority 120") + instance(more="priority 99", vips="10.0.0.101")
+    (one,) = load_text(text).view.instances
+    assert (one.priority, [v.ip for v in one.vips]) == (120, ["10.0.0.100"])
+    made = lab(text, instance(more="priority 110"))
+    assert [m.priority for m in made.spec.vrrp_instances[0].by_priority()] == [120, 110]
+    assert fate(made, "priority 120") == ("kept", "")
+    told = [e for e in made.entries if e.node == "lvs1" and e.text == "vrrp_instance VI"]
+    assert [e.fate.value for e in told] == ["kept", "mapped"]
+    assert "keepalived ignores this" in told[1].note
+    assert "10.0.0.101" not in conf(made)
+
+
+def test_two_global_defs_are_one():
+    made = lab("global_defs {\n router_id a\n}\nglobal_defs {\n umask 022\n}\n" + instance())
+    told = [e.fate.value for e in made.entries if e.text == "global_defs"]
+    assert told == ["kept", "mapped"]
+    assert fate(made, "umask") == ("kept", "")
+    assert conf(made).count("umask 022") == 1
