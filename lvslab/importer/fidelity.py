@@ -12,7 +12,7 @@ from lvslab.conf.vocabulary import is_known, keywords
 from lvslab.importer.model import Entry, Fate
 from lvslab.importer.pools import forwarding
 from lvslab.importer.twins import Twins
-from lvslab.importer.words import MAIL, SCRIPTS, STUB, Path, canonical, path_of
+from lvslab.importer.words import FIFOS, MAIL, SCRIPTS, STUB, Path, canonical, path_of
 from lvslab.plan.render import INTERFACE, keepalived_conf
 from lvslab.topology.spec import Forwarding, TopologySpec
 
@@ -92,6 +92,8 @@ def _absent(twin: Node, there: Counter[Path], path: Path) -> tuple[Fate, str]:
         return Fate.STUBBED, "the lab sends no mail"
     if twin.keyword in SCRIPTS:
         return Fate.STUBBED, "not run in the lab"
+    if twin.keyword in FIFOS:
+        return Fate.STUBBED, "the lab's directors have FIFOs of their own, which its agent reads"
     other = _elsewhere(there, path)
     if block == "vrrp_instance":
         if twin.keyword == "state" and other is not None:

@@ -18,7 +18,7 @@ from lvslab.importer.model import Imported, ImportProblem, Source
 from lvslab.importer.pools import Servers, forwarding, virtual_server
 from lvslab.importer.twins import Twins
 from lvslab.importer.vrrp import instances
-from lvslab.importer.words import MAIL, SCRIPTS, STUB
+from lvslab.importer.words import FIFOS, MAIL, SCRIPTS, STUB
 from lvslab.plan.render import INTERFACE
 from lvslab.topology import loads
 from lvslab.topology.problems import TopologyProblems
@@ -178,7 +178,7 @@ def _stubbed(node: Node) -> Node:
 
 def _globals(source: Source, written: frozenset[str]) -> str:
     """Return the global_defs that a topology has no key for: one text, for all directors."""
-    out = _GLOBAL | MAIL | SCRIPTS | written
+    out = _GLOBAL | MAIL | SCRIPTS | FIFOS | written
     kept = [c for g in source.config.view.globals for c in g.children if c.keyword not in out]
     return render(Node([], kept)) if kept else ""
 

@@ -50,6 +50,10 @@ MAIL = frozenset(
         "no_checker_emails",
     }
 )
+#: A second reader of the lab's own FIFOs, or a second writer, would take the agent's events.
+FIFOS = frozenset(
+    f"{of}notify_fifo{what}" for of in ("", "vrrp_", "lvs_") for what in ("", "_script")
+)
 #: What a script is replaced by, in the lab: it is there on every node and says yes.
 #: Not /bin/true: /bin is a link, and keepalived calls a script behind one insecure.
 STUB = "/usr/bin/true"

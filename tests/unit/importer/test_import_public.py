@@ -53,3 +53,16 @@ def test_two_global_defs_are_one():
     assert told == ["kept", "mapped"]
     assert fate(made, "umask") == ("kept", "")
     assert conf(made).count("umask 022") == 1
+
+
+def test_notify_fifos_are_the_labs_own():
+    lines = [f"{of}notify_fifo{s} /x" for of in ("", "vrrp_", "lvs_") for s in ("", "_script")]
+    text = "global_defs {\n umask 022\n " + "\n ".join(lines) + "\n}\n" + instance()
+    made = lab(text)
+    for line in lines:
+        assert fate(made, line) == (
+            "stubbed",
+            "the lab's directors have FIFOs of their own, which its agent reads",
+        )
+    assert "/x" not in conf(made)
+    assert "umask 022" in conf(made)
