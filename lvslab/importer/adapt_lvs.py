@@ -184,13 +184,14 @@ def _ports(twins: Twins, rs: Node, vs: Node) -> None:
     (check_data.c, validate_check_config()). A check's port is set while the file is read, before
     that: it stays what is written (check_api.c, queue_checker()).
     """
-    port, own = vs.arg(1), rs.arg(1)
+    # alloc_rs() of check_data.c takes a port 0 as none.
+    port, own = vs.arg(1), rs.arg(1) if whole(rs.arg(1)) else ""
     method = rs.last("lvs_method") or vs.last("lb_kind", "lvs_method")
     by = "NAT" if method is None else method.arg()
-    if whole(port) is None:
+    if not whole(port):
         return
     if by not in _SAME_PORT:
-        if not whole(own):
+        if own == "":
             note = f"port {port}, that of the virtual server: keepalived takes it as well"
             twins.say(rs, ["real_server", rs.arg(), port], Fate.MAPPED, note)
         port = own = rs.arg(1)

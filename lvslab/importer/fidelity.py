@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from lvslab.conf import load_text
 from lvslab.conf.tree import Node
+from lvslab.conf.values import whole
 from lvslab.conf.vocabulary import is_known, keywords
 from lvslab.importer.model import Entry, Fate
 from lvslab.importer.pools import forwarding
@@ -124,8 +125,9 @@ def _why_server(node: Node, twin: Node, twins: Twins, first: Forwarding | None) 
         return "the lab has no firewall marks: import it with the VIP and the port that are marked"
     if twin.arg() == "group":
         return "its group has no IPv4 address with a port"
-    if not twin.arg(1):
-        return "the lab wants a port: import it with one of those that are served"
+    if not whole(twin.arg(1)):
+        # No port, or 0, is all of them for IPVS, with persistence.
+        return "a lab serves at a port: import it with one of those that are served"
     if not twin.all("real_server"):
         return "no real server of it can be in the lab"
     views = (v for s in twins.sources for v in s.config.view.virtual_servers)

@@ -88,7 +88,7 @@ def forwarding(vs: VirtualServer) -> Forwarding | None:
 
     A topology has one method, that of the first for which there is one.
     """
-    if vs.of != "address" or vs.port is None or ":" in vs.target or not vs.real_servers:
+    if vs.of != "address" or not vs.port or ":" in vs.target or not vs.real_servers:
         return None
     # What is missing, or is none, is NAT: check_data.c, validate_check_config().
     methods = {_METHODS.get(m, "NAT") for m in (vs.method, *(r.method for r in vs.real_servers))}

@@ -66,3 +66,27 @@ def test_notify_fifos_are_the_labs_own():
         )
     assert "/x" not in conf(made)
     assert "umask 022" in conf(made)
+
+
+def test_every_port_is_none_that_a_lab_serves_at():
+    made = lab(instance() + server("TCP_CHECK {\n }", port="0") + server("", port="81"))
+    assert [vs.key for vs in made.spec.virtual_servers] == ["10.0.0.100:81"]
+    assert fate(made, "virtual_server 10.0.0.100 0") == (
+        "unsupported",
+        "a lab serves at a port: import it with one of those that are served",
+    )
+    # What is in it goes with it.
+    assert not [e for e in made.entries if e.text == "TCP_CHECK"]
+    made = lab(instance() + server("TCP_CHECK {\n }", port="0"))
+    assert [s.name for s in made.spec.real_servers] == ["rs1", "rs2"]
+    assert made.added[0].startswith("rs1, rs2 and port 80 of each VIP")
+
+
+def test_port_0_of_a_real_server_is_that_of_its_virtual_server():
+    text = server("TCP_CHECK {\n }").replace("10.0.0.11 80", "10.0.0.11 0")
+    for head in ("lb_kind DR", "lb_kind NAT"):
+        made = lab(instance() + text.replace("lb_kind DR", head))
+        (member,) = made.spec.virtual_servers[0].members
+        assert member.port == 80
+        assert member.check is not None
+        assert member.check.connect_port is None
