@@ -22,3 +22,14 @@ _Dumper.add_representer(str, _text)
 def dump(document: dict[str, Any], *, width: int = 100) -> str:
     """Return a document as YAML, its lines broken at ``width`` where they can be."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=width, allow_unicode=True)
+
+
+def scalar(text: str) -> str:
+    """Return the value of ``value`` or ``key: value``; empty where a line is neither."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return ""
+    if isinstance(found, dict) and len(found) == 1:
+        (found,) = found.values()
+    return "" if found is None or isinstance(found, dict | list) else str(found)

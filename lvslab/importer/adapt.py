@@ -10,7 +10,7 @@ from lvslab.importer.addresses import one_network
 from lvslab.importer.behind import first_method
 from lvslab.importer.model import Source
 from lvslab.importer.twins import Twins
-from lvslab.importer.unheeded import unheeded
+from lvslab.importer.unheeded import unheeded, unwritable
 
 
 def adapt(
@@ -49,5 +49,6 @@ def adapt(
     twins.reread()
     adapt_vrrp.vrids(twins)
     adapt_vrrp.priorities(twins)
+    unwritable(twins)
     twins.reread()
     return twins, network, nat

@@ -21,7 +21,7 @@ from lvslab.importer.vrrp import instances
 from lvslab.importer.words import FIFOS, MAIL, SCRIPTS, STUB
 from lvslab.plan.render import INTERFACE
 from lvslab.topology import loads
-from lvslab.topology.problems import TopologyProblems
+from lvslab.topology.problems import Problem, TopologyProblems
 from lvslab.topology.spec import TopologySpec
 
 #: Of global_defs the topology has a key for this; these others it writes where a check is a script.
@@ -209,6 +209,19 @@ def _spec(document: dict[str, Any], sources: Sequence[Source]) -> TopologySpec:
         first = error.problems[0]
         raise ImportProblem(
             f"no lab can be made of it: {first.message}",
-            where=sources[0].config.document.name,
+            where=_place(text_of(document), first, sources),
             fix=first.hint or "lvslab lint says what is wrong with the files themselves",
         ) from error
+
+
+def _place(text: str, problem: Problem, sources: Sequence[Source]) -> str:
+    """Return the line of a file that has the value at fault; the first file where none has."""
+    lines = text.splitlines()
+    here = lines[problem.line - 1][problem.column - 1 :] if problem.line <= len(lines) else ""
+    value = yamltext.scalar(here)
+    for source in sources:
+        for node in source.config.root.walk():
+            # A short one, such as 80, stands in too many lines.
+            if len(value) > 3 and value in node.args:
+                return str(node.at)
+    return sources[0].config.document.name

@@ -13,6 +13,7 @@ from ipaddress import (
     ip_network,
 )
 from typing import Annotated, Any
+from unicodedata import category
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -156,9 +157,20 @@ def _label(value: str) -> str:
     return value
 
 
+def control(text: str) -> str:
+    """Return the first character that no line of a configuration can hold; empty without one.
+
+    Control characters, what is no UTF-8 (lone surrogates), and what ends a line for some who read
+    it and not for others. keepalived takes any other, a no-break space also, as part of a word.
+    """
+    held = (c for c in text if c not in "\n\t" and category(c) in ("Cc", "Cs", "Zl", "Zp"))
+    return next(held, "")
+
+
 def _raw(value: str) -> str:
-    if any(not char.isprintable() and char not in "\n\t" for char in value):
-        raise bad("raw text holds a control character")
+    if char := control(value):
+        number = value[: value.index(char)].count("\n") + 1
+        raise bad(f"raw text holds a control character, U+{ord(char):04X} (its line {number})")
     depth = 0
     for number, line in enumerate(value.splitlines(), 1):
         # keepalived.conf(5): '#' and '!' begin a comment.

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+import pytest
+
 from lvslab.conf import load_text
+from lvslab.importer import ImportProblem, Source, import_confs
+from lvslab.importer.whole import text_of
 from lvslab.plan.serving import httpd_ports
+from lvslab.topology import loads
 
 from .confs import conf, fate, instance, lab, server
 
@@ -90,3 +95,32 @@ def test_port_0_of_a_real_server_is_that_of_its_virtual_server():
         assert member.port == 80
         assert member.check is not None
         assert member.check.connect_port is None
+
+
+BLANKS = ("\u00a0", "\u3000", "\ufeff")
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_a_blank_of_a_web_page_is_part_of_a_word_for_keepalived_and_kept(blank: str):
+    text = f"{blank}! head\n" + instance(more=f"{blank}comment no more")
+    made = lab(text)
+    assert fate(made, f"{blank}comment")[0] == "kept"
+    assert f"{blank}comment no more" in conf(made)
+    # And the lab's file is read as what it was.
+    assert loads(text_of(made.document)) == made.spec
+
+
+def test_a_line_that_no_file_of_the_lab_can_hold_is_left_out_where_keepalived_reads_past_it():
+    text = instance().encode() + b"caf\xe9 {\n a \x01\n}\n"
+    made = import_confs([Source("lvs1", load_text(text, "lvs1"))], name="x")
+    assert fate(made, "caf")[0] == "mapped"
+    assert not [e for e in made.entries if e.text.startswith("a ")]
+    with pytest.raises(ImportProblem, match=r"U\+0001") as caught:
+        lab(instance(more="priority 100\n notify_master /x\n dont_track_primary \x01"))
+    assert caught.value.where == "lvs1:6:2"
+
+
+def test_a_value_that_no_lab_can_have_is_told_with_its_line():
+    with pytest.raises(ImportProblem, match="one plain word") as caught:
+        lab("global_defs {\n router_id LVS\u3000\n}\n" + instance())
+    assert caught.value.where == "lvs1:2:2"
