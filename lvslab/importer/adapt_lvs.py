@@ -53,12 +53,14 @@ def servers(twins: Twins) -> None:
                 _checks(twins, rs, vs)
         for group in root.all("virtual_server_group"):
             for child in list(group.children):
+                twins.make(child, [])
                 mark = child.keyword == "fwmark"
                 note = "the lab has no firewall marks" if mark else "a virtual_server in the lab"
                 if mark or _addresses(child):
                     twins.drop(child, Fate.UNSUPPORTED if mark else Fate.MAPPED, note)
                 else:
                     twins.drop(child, Fate.UNSUPPORTED, "no IPv4 address with a port")
+            twins.make(group, [])
             twins.drop(group, Fate.MAPPED, "as a virtual_server of each of its addresses")
         for block in root.all("SSL"):
             twins.drop(block, Fate.UNSUPPORTED, _KEYS)
@@ -119,15 +121,21 @@ _LOCAL = "the director itself: the lab's directors serve nothing; write a server
 def _group(twins: Twins, root: Node, vs: Node) -> None:
     """Make a virtual server of each address of its group; the first is the one of the file."""
     group = next((g for g in root.all("virtual_server_group") if g.arg() == vs.arg(1)), None)
-    members = [] if group is None else [m for c in group.children for m in _addresses(c)]
-    if not members:
+    lines = [] if group is None else [(c, m) for c in group.children for m in _addresses(c)]
+    if group is None:
         return
+    twins.make(group, [vs])
+    if not lines:
+        return
+    members = [member for _, member in lines]
     index = root.children.index(vs)
     more = [_copied(vs, root) for _ in members[1:]]
     root.children[index + 1 : index + 1] = more
-    for twin, (address, port) in zip([vs, *more], members, strict=True):
+    for twin, (child, (address, port)) in zip([vs, *more], lines, strict=True):
+        twins.make(child, [twin])
         words = ["virtual_server", address, port]
         twins.say(twin, words, Fate.MAPPED, f"a virtual_server of each: {_list(members)}")
+    twins.make(group, more)
 
 
 def _list(members: list[tuple[str, str]]) -> str:

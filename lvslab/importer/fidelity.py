@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 
 from lvslab.conf import load_text
@@ -39,6 +39,7 @@ def entries(twins: Twins, spec: TopologySpec, *, standins: bool) -> Iterator[Ent
         (director,) = (d for d in spec.directors if d.name == source.name)
         made = load_text(keepalived_conf(spec, director, watched=False), source.name)
         there = Counter(path_of(n, _NONE, INTERFACE) for n in made.root.walk())
+        servers = {path_of(n, _NONE, INTERFACE) for n in made.root.all("virtual_server")}
         gone: set[int] = set()
         for node in source.config.root.walk():
             if node.parent is not None and id(node.parent) in gone:
@@ -46,6 +47,8 @@ def entries(twins: Twins, spec: TopologySpec, *, standins: bool) -> Iterator[Ent
                 gone.add(id(node))
                 continue
             fate, note, is_there = _fate(node, twins, there, method)
+            if fate is Fate.MAPPED and (lines := twins.made_of(node)) is not None:
+                fate, note = _as_made(lines, servers, note)
             if not is_there and (fate is not Fate.MAPPED or twins.is_told_whole(node)):
                 gone.add(id(node))
             text = " ".join(w.value for w in node.words)
@@ -68,6 +71,15 @@ def _fate(
     if twin.keyword == "virtual_server":
         return Fate.UNSUPPORTED, _why_server(node, twin, twins, method), False
     return (*_absent(twin, there, path), False)
+
+
+def _as_made(lines: Sequence[Node], servers: Set[Path], note: str) -> tuple[Fate, str]:
+    """Return what became of a line that is in the lab as these, if they are there."""
+    if not lines:
+        return Fate.MAPPED, "no virtual_server uses it, in the lab as well"
+    if any(path_of(line, _NONE, INTERFACE) in servers for line in lines):
+        return Fate.MAPPED, note
+    return Fate.UNSUPPORTED, "the virtual_server that uses it is not in the lab"
 
 
 def _kept(twin: Node) -> tuple[Fate, str]:

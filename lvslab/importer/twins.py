@@ -25,6 +25,7 @@ class Twins:
     _origin: dict[int, Node] = field(default_factory=dict)
     _told: dict[int, tuple[Fate, str]] = field(default_factory=dict)
     _whole: set[int] = field(default_factory=set)
+    _made: dict[int, list[Node]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sources: Sequence[Source]) -> Twins:
@@ -81,6 +82,19 @@ class Twins:
         origin = self._origin[id(twin)]
         twin.words = list(origin.words)
         self._told.pop(id(origin), None)
+
+    def make(self, twin: Node, made: Sequence[Node]) -> None:
+        """Note that a line is in the lab as these other ones, if they are; call it before a drop.
+
+        Without any it is in the lab as none.
+        """
+        origin = self._origin.get(id(twin))
+        if origin is not None:
+            self._made.setdefault(id(origin), []).extend(made)
+
+    def made_of(self, node: Node) -> list[Node] | None:
+        """Return the lines that one of a file is in the lab as; None where that was not noted."""
+        return self._made.get(id(node))
 
     def drop_block(self, twin: Node, fate: Fate, note: str) -> None:
         """Take a copy out, with all that is in it, of which nothing is told for itself."""

@@ -124,3 +124,16 @@ def test_a_value_that_no_lab_can_have_is_told_with_its_line():
     with pytest.raises(ImportProblem, match="one plain word") as caught:
         lab("global_defs {\n router_id LVS\u3000\n}\n" + instance())
     assert caught.value.where == "lvs1:2:2"
+
+
+def test_a_group_is_in_the_lab_if_a_virtual_server_of_it_is():
+    group = "virtual_server_group {} {{\n 10.0.0.{} 8080\n}}\n"
+    text = group.format("G", 101) + group.format("H", 102) + group.format("I", 103)
+    used = "virtual_server group {} {{\n lb_kind {}\n real_server 10.0.0.11 8080 {{\n }}\n}}\n"
+    made = lab(instance() + server("") + text + used.format("G", "NAT") + used.format("H", "DR"))
+    gone = ("unsupported", "the virtual_server that uses it is not in the lab")
+    assert fate(made, "virtual_server_group G") == gone
+    assert "10.0.0.101 8080" not in {e.text for e in made.entries}
+    assert fate(made, "10.0.0.102") == ("mapped", "a virtual_server in the lab")
+    idle = ("mapped", "no virtual_server uses it, in the lab as well")
+    assert fate(made, "virtual_server_group I") == fate(made, "10.0.0.103") == idle
