@@ -237,8 +237,9 @@ def _check(node: Node, rs: Node, vs: Node) -> Check:
     def inherited(*keywords: str) -> float | None:
         for block in (node, rs, vs):
             value = number(_value(block, *keywords))
-            # Out of range: keepalived ignores it.
-            if value is not None and (value > 0 or (value == 0 and keywords[0] == "retry")):
+            # Out of range: keepalived ignores it. Only a check itself takes a retry of 0.
+            zero = keywords[0] == "delay_before_retry" or (keywords[0] == "retry" and block is node)
+            if value is not None and (value > 0 or (value == 0 and zero)):
                 return value
         return None
 

@@ -63,7 +63,7 @@ _WEIGHT = Range(-253, 253)
 _CHECKS = [kind for kind in CHECKS if kind not in ("BFD_CHECK", "FILE_CHECK")]
 _INHERITED = {
     "retry": _COUNT,
-    "delay_before_retry": _TIME,
+    "delay_before_retry": _TIME0,
     "delay_loop": _TIME,
     "connect_timeout": _TIME,
     "warmup": _TIME0,

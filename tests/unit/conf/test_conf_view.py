@@ -109,3 +109,12 @@ def test_nb_get_retry_is_a_name_of_http_get_only():
         for kind in ("HTTP_GET", "SSL_GET", "TCP_CHECK")
     }
     assert counts == {"HTTP_GET": 7, "SSL_GET": 7, "TCP_CHECK": 1}
+
+
+def test_a_check_tries_again_at_once_where_that_is_written_and_a_server_has_no_retry_of_0():
+    # read_timer() of all three takes 0, read_unsigned_strvec() that of the check only.
+    checks = "TCP_CHECK {\n }\n TCP_CHECK {\n retry 0\n }\n"
+    text = "virtual_server 10.0.0.1 80 {\n delay_before_retry 0\n retry 0\n"
+    text += f" real_server 10.0.0.2 80 {{\n {checks} }}\n}}\n"
+    (real,) = load_text(text).view.virtual_servers[0].real_servers
+    assert [(c.retry, c.delay_before_retry) for c in real.checks] == [(1, 0.0), (0, 0.0)]
