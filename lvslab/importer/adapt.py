@@ -11,6 +11,7 @@ from lvslab.importer.behind import first_method
 from lvslab.importer.model import Source
 from lvslab.importer.twins import Twins
 from lvslab.importer.unheeded import unheeded, unwritable
+from lvslab.importer.values import values
 
 
 def adapt(
@@ -30,6 +31,7 @@ def adapt(
     """
     twins = Twins.of(sources)
     unheeded(twins)
+    values(twins)
     adapt_vrrp.machine(twins, interface)
     adapt_vrrp.addresses_v4(twins)
     adapt_vrrp.excluded(twins)

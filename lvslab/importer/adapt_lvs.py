@@ -10,6 +10,7 @@ from lvslab.conf.tree import Node
 from lvslab.conf.values import ipv4, whole
 from lvslab.importer import adapt_udp
 from lvslab.importer.model import Fate
+from lvslab.importer.pools import IN_CHECKS
 from lvslab.importer.twins import Twins, line
 from lvslab.topology.spec import ASKING, Forwarding, Scheduler
 from lvslab.topology.spoken import UDP_CHECKS
@@ -74,11 +75,6 @@ def _ignored(twins: Twins, vs: Node) -> None:
     for node in vs.all("lb_algo", "lvs_sched"):
         if node.arg() not in _SCHEDULERS:
             note = "keepalived knows no such scheduler and takes wlc; so does the lab"
-            twins.drop(node, Fate.MAPPED, note)
-    for node in vs.all("persistence_timeout", "quorum"):
-        value = whole(node.arg()) if node.args else 1
-        if value is None or value < 1:
-            note = "out of range: keepalived ignores it, and so does the lab"
             twins.drop(node, Fate.MAPPED, note)
 
 
@@ -173,6 +169,11 @@ def _checks(twins: Twins, rs: Node, vs: Node) -> None:
                 line(check, "connect_port", port)
         elif check.keyword in UDP_CHECKS:
             adapt_udp.datagram(twins, check)
+    for ping in rs.all("PING_CHECK"):
+        # It is put verbatim into the lab's file, and what it inherits is not.
+        for of in [vs.last(k) for k in IN_CHECKS if not (ping.last(k) or rs.last(k))]:
+            if of is not None:
+                line(ping, of.keyword, of.arg())
     _ports(twins, rs, vs)
 
 

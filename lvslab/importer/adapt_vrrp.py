@@ -48,6 +48,9 @@ def machine(twins: Twins, interface: str) -> None:
                     words[index + 1] = interface
                 elif index and word == "label" and ":" in words[index + 1]:
                     words[index + 1] = f"{interface}:{words[index + 1].partition(':')[2]}"
+            if "label" in words[1:-1] and ":" not in words[index := words.index("label") + 1]:
+                # That of an address without one is its interface's name.
+                del words[index - 1 : index + 1]
             if words != [w.value for w in node.words]:
                 twins.say(node, words, Fate.MAPPED)
             elif node.keyword == "process" and node.path() == ("vrrp_track_process",):

@@ -11,7 +11,7 @@ from lvslab.conf.tree import Node
 from lvslab.conf.values import whole
 from lvslab.conf.vocabulary import is_known, keywords
 from lvslab.importer.model import Entry, Fate
-from lvslab.importer.pools import forwarding
+from lvslab.importer.pools import IN_CHECKS, forwarding
 from lvslab.importer.twins import Twins
 from lvslab.importer.words import FIFOS, MAIL, SCRIPTS, STUB, Path, canonical, path_of
 from lvslab.plan.render import INTERFACE, keepalived_conf
@@ -108,6 +108,8 @@ def _absent(twin: Node, there: Counter[Path], path: Path) -> tuple[Fate, str]:
     if twin.keyword in FIFOS:
         return Fate.STUBBED, "the lab's directors have FIFOs of their own, which its agent reads"
     other = _elsewhere(there, path)
+    if block == "virtual_server" and twin.keyword in IN_CHECKS:
+        return Fate.MAPPED, "in each check that has none of its own"
     if block == "vrrp_instance":
         if twin.keyword == "state" and other is not None:
             return Fate.MAPPED, _STATE % " ".join(other)

@@ -15,6 +15,8 @@ from lvslab.importer.words import MAIL, SCRIPTS, STUB
 from lvslab.topology.spec import ASKING, Forwarding
 
 _FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")
+#: What of a virtual server each check inherits: a topology has it there.
+IN_CHECKS = ("retry", "delay_before_retry", "connect_timeout")
 _SERVER = frozenset(
     [
         *_FLAGS,
@@ -35,9 +37,7 @@ _SERVER = frozenset(
         "sorry_server_inhibit",
         "real_server",
         "inhibit_on_failure",
-        "retry",
-        "delay_before_retry",
-        "connect_timeout",
+        *IN_CHECKS,
     ]
 )
 #: The checks that a topology has.

@@ -137,3 +137,77 @@ def test_a_group_is_in_the_lab_if_a_virtual_server_of_it_is():
     assert fate(made, "10.0.0.102") == ("mapped", "a virtual_server in the lab")
     idle = ("mapped", "no virtual_server uses it, in the lab as well")
     assert fate(made, "virtual_server_group I") == fate(made, "10.0.0.103") == idle
+
+
+def test_what_a_virtual_server_says_for_its_checks_is_in_each_of_them():
+    head = "lb_kind DR\n retry 4\n delay_before_retry 7\n connect_timeout 9"
+    made = lab(instance() + server("TCP_CHECK {\n retry 2\n }\n PING_CHECK {\n }", head=head))
+    told = ("mapped", "in each check that has none of its own")
+    assert fate(made, "retry 4") == fate(made, "delay_before_retry 7") == told
+    written = load_text(conf(made)).root.all("virtual_server")[0].all("real_server")[0]
+    for check, retry in zip(written.all("TCP_CHECK", "PING_CHECK"), ("2", "4"), strict=True):
+        found = {n.keyword: n.arg() for n in check.children}
+        assert found == {"retry": retry, "delay_before_retry": "7", "connect_timeout": "9"}
+
+
+def test_of_two_equal_keywords_the_later_one_counts():
+    made = lab(instance() + server("TCP_CHECK {\n connect_timeout 4\n connect_timeout 10\n }"))
+    after = "of several the last one counts, in the lab as well"
+    assert fate(made, "connect_timeout 4") == ("mapped", after)
+    assert fate(made, "connect_timeout 10") == ("kept", "")
+    head = "lb_kind NAT\n lb_kind DR\n lb_kind dr\n lb_algo wrr\n lb_algo none"
+    made = lab(instance() + server("TCP_CHECK {\n }", head=head))
+    assert made.spec.forwarding == "DR"
+    assert made.spec.virtual_servers[0].scheduler == "wrr"
+    assert fate(made, "lb_kind dr") == fate(made, "lb_algo none")
+    assert fate(made, "lb_kind dr")[0] == "mapped"
+
+
+def test_a_second_keyword_of_a_line_is_read_past():
+    check = "HTTP_GET {\n url {\n path /health status_code 404\n }\n }"
+    made = lab(instance() + server(check))
+    assert fate(made, "path /health") == (
+        "mapped",
+        "path /health: keepalived reads past 'status_code 404' in this line",
+    )
+    assert "404" not in conf(made)
+
+
+@pytest.mark.parametrize(
+    ("written", "weight"), [("5\u3000", 5), ("x", 0), ("-5", 1), ("3000000000", 1)]
+)
+def test_a_weight_that_is_no_number_is_what_keepalived_reads_of_it(written: str, weight: int):
+    text = server(f"weight {written}\n }}\n real_server 10.0.0.12 80 {{")
+    made = lab(instance() + text.replace("{{", "{").replace("}}", "}"))
+    assert made.spec.virtual_servers[0].members[0].weight == weight
+    assert fate(made, "weight")[0] == "mapped"
+
+
+def test_a_priority_that_is_none_is_the_default_and_a_time_with_a_rest_is_not_guessed():
+    made = lab(instance(more="priority 99\u3000") + server("TCP_CHECK {\n retry 2\n }"))
+    assert made.spec.vrrp_instances[0].members[0].priority == 100
+    assert fate(made, "priority")[0] == "mapped"
+    made = lab(instance() + server("TCP_CHECK {\n connect_timeout 3\u3000\n }"))
+    assert fate(made, "connect_timeout")[0] == "unsupported"
+
+
+def test_a_label_that_is_the_interfaces_own_name_is_none():
+    made = lab(instance(vips="10.0.0.100/16 brd 10.0.255.255 dev eth1 label eth1"))
+    assert fate(made, "10.0.0.100") == ("mapped", "10.0.0.100/32 dev eth0")
+
+
+def test_a_second_attempt_at_once_is_told():
+    made = lab(instance() + server("TCP_CHECK {\n delay_before_retry 0\n }"))
+    assert fate(made, "delay_before_retry")[0] == "unsupported"
+    check = made.spec.virtual_servers[0].members[0].check
+    assert check is not None
+    assert check.delay_before_retry == 1
+
+
+def test_nb_get_retry_is_a_retry_of_http_alone():
+    made = lab(instance() + server("TCP_CHECK {\n retry 2\n nb_get_retry 5\n }"))
+    assert fate(made, "retry 2") == ("kept", "")
+    assert fate(made, "nb_get_retry 5")[0] == "kept"
+    made = lab(instance() + server("HTTP_GET {\n retry 2\n nb_get_retry 5\n }"))
+    assert fate(made, "retry 2")[0] == "mapped"
+    assert fate(made, "nb_get_retry 5") == ("mapped", "retry 5")
