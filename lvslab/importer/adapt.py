@@ -39,6 +39,7 @@ def adapt(
     adapt_lvs.servers(twins)
     adapt_lvs.scripts(twins, programs)
     twins.reread()
+    adapt_vrrp.vips(twins)
     adapt_vrrp.unheld(twins, interface)
     twins.reread()
     nat = adapt_nat.nat(twins, subnet)

@@ -8,7 +8,7 @@ from ipaddress import ip_interface
 from lvslab.conf.models import Instance
 from lvslab.conf.tree import Node
 from lvslab.conf.values import ipv4, whole
-from lvslab.importer.model import Fate
+from lvslab.importer.model import Fate, ImportProblem, Source
 from lvslab.importer.twins import Twins, line
 
 #: Whose first argument is an interface.
@@ -119,6 +119,34 @@ def excluded(twins: Twins) -> None:
                 twins.drop(block, Fate.MAPPED, note)
 
 
+def vips(twins: Twins) -> None:
+    """Tell which VIPs of an instance are not all directors'. Raises ImportProblem.
+
+    A lab has those of the first director that has the instance: it is none of these files' if
+    something is served at another one.
+    """
+    served = set(_served(twins))
+    first: dict[str, tuple[Source, Instance]] = {}
+    for source in twins.sources:
+        for instance in source.config.view.instances:
+            other, theirs = first.setdefault(instance.name, (source, instance))
+            own = {v.ip: v.node.at for v in instance.vips}
+            had = {v.ip: v.node.at for v in theirs.vips}
+            for ip in [i for i in own if i not in had and i in served]:
+                raise ImportProblem(
+                    f"vrrp_instance {instance.name} of {source.name} has {ip}, and that of "
+                    f"{other.name} has {', '.join(f'{i} ({at})' for i, at in had.items())}",
+                    where=str(own[ip]),
+                    fix="the directors of an instance have the same VIPs: correct one of the "
+                    "files; lvslab lint --node compares them",
+                )
+            if lacking := [i for i in had if i not in own]:
+                twins.added.append(
+                    f"{', '.join(lacking)} in {instance.name} of {source.name}: its file has not "
+                    f"what that of {other.name} has, and a lab has one list for all"
+                )
+
+
 def passwords(twins: Twins) -> None:
     """Cut a password to what of it counts."""
     for source in twins.sources:
@@ -164,11 +192,14 @@ def priorities(twins: Twins) -> None:
         for _, node, instance in sorted(parts, key=lambda p: (-p[2].priority, -p[0])):
             wanted = min(instance.priority, 254)
             free = next((p for p in range(wanted, 0, -1) if p not in used), wanted)
-            used.add(free)
             if free == instance.priority:
+                used.add(free)
                 continue
             line_ = node.last("priority") or line(node, "priority", str(free))
             note = f"priority {free}: the lab has 1 to 254, and none twice in {name}"
+            if instance.priority in used:
+                note += "; of equal ones keepalived has the higher address win"
+            used.add(free)
             twins.say(line_, ["priority", str(free)], Fate.MAPPED, note)
 
 

@@ -11,13 +11,16 @@ from lvslab.conf.tree import Node
 from lvslab.conf.values import whole
 from lvslab.conf.vocabulary import is_known, keywords
 from lvslab.importer.model import Entry, Fate
-from lvslab.importer.pools import IN_CHECKS, forwarding
+from lvslab.importer.pools import IN_CHECKS, SERVER, forwarding
 from lvslab.importer.twins import Twins
+from lvslab.importer.vrrp import INSTANCE
 from lvslab.importer.words import FIFOS, MAIL, SCRIPTS, STUB, Path, canonical, path_of
 from lvslab.plan.render import INTERFACE, keepalived_conf
 from lvslab.topology.spec import Forwarding, TopologySpec
 
 _NONE: frozenset[str] = frozenset()
+#: What of a block a topology says; the rest it has from one director.
+_SAID = {"vrrp_instance": INSTANCE, "virtual_server": SERVER, "global_defs": {"router_id"}}
 #: What of a director's adverts the lab works out for itself.
 _STATE = "%s: the lab works it out of the priorities; it matters at the start only"
 _OWN = "the lab sends adverts from the address that its director has there"
@@ -70,7 +73,20 @@ def _fate(
         return told[0], told[1] or " ".join(canonical(twin, _NONE, INTERFACE)[0]), True
     if twin.keyword == "virtual_server":
         return Fate.UNSUPPORTED, _why_server(node, twin, twins, method), False
-    return (*_absent(twin, there, path), False)
+    fate, note = _absent(twin, there, path)
+    if fate is Fate.UNSUPPORTED and _others(twin, twins):
+        note = f"the lab has one text of this for all directors, that of {twins.given[0].name}"
+    return fate, note, False
+
+
+def _others(twin: Node, twins: Twins) -> bool:
+    """Return whether a line is of a text that is put verbatim, and the first director's is."""
+    of = twin.parent
+    known = _SAID.get(of.keyword) if of else None
+    if of is None or known is None or twin.keyword in known:
+        return False
+    blocks = twins.sources[0].config.root.all(of.keyword)
+    return all(of is not b for b in blocks) and any(b.args == of.args for b in blocks)
 
 
 def _as_made(lines: Sequence[Node], servers: Set[Path], note: str) -> tuple[Fate, str]:

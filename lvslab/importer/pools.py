@@ -17,7 +17,8 @@ from lvslab.topology.spec import ASKING, Forwarding
 _FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")
 #: What of a virtual server each check inherits: a topology has it there.
 IN_CHECKS = ("retry", "delay_before_retry", "connect_timeout")
-_SERVER = frozenset(
+#: Of a virtual server a topology says these; the rest is in its raw text.
+SERVER = frozenset(
     [
         *_FLAGS,
         "delay_loop",
@@ -115,7 +116,7 @@ def virtual_server(vs: VirtualServer, servers: Servers) -> dict[str, Any]:
         "omega": vs.has("omega"),
         "ops": vs.ops,
         "check": "none",
-        "raw": raw_of(node, _SERVER),
+        "raw": raw_of(node, SERVER),
         "real_servers": {},
     }
     for real in vs.real_servers:

@@ -11,7 +11,8 @@ from lvslab.conf.values import whole
 from lvslab.importer.model import ImportProblem, Source
 from lvslab.importer.pools import raw_of
 
-_INSTANCE = frozenset(
+#: Of an instance a topology says these; the rest is in its raw text.
+INSTANCE = frozenset(
     [
         "state",
         "interface",
@@ -93,7 +94,7 @@ def _instance(
         "garp": garp or None,
         "label": f"{interface}:{label.partition(':')[2]}" if label and ":" in label else None,
         "priorities": {source.name: one.priority for source, one in parts},
-        "raw": raw_of(first.node, _INSTANCE),
+        "raw": raw_of(first.node, INSTANCE),
     }
 
 

@@ -211,3 +211,27 @@ def test_nb_get_retry_is_a_retry_of_http_alone():
     made = lab(instance() + server("HTTP_GET {\n retry 2\n nb_get_retry 5\n }"))
     assert fate(made, "retry 2")[0] == "mapped"
     assert fate(made, "nb_get_retry 5") == ("mapped", "retry 5")
+
+
+def test_vips_that_one_director_alone_has_are_told_with_their_lines():
+    text = server("TCP_CHECK {\n }")
+    with pytest.raises(ImportProblem) as caught:
+        lab(instance() + text, instance(vips="10.0.0.101") + text.replace(".100", ".101"))
+    assert caught.value.what == (
+        "vrrp_instance VI of lvs2 has 10.0.0.101, and that of lvs1 has 10.0.0.100 (lvs1:6:2)"
+    )
+    assert caught.value.where == "lvs2:6:2"
+    made = lab(instance(vips="10.0.0.100\n 10.0.0.101") + text, instance(vips="10.0.0.101") + text)
+    assert made.added[0].startswith("10.0.0.100 in VI of lvs2: its file has not what that of lvs1")
+
+
+def test_of_equal_priorities_it_is_said_which_wins_and_of_raw_text_whose_it_is():
+    made = lab(instance(more="src=1"), instance(more="src=2"))
+    assert fate(made, "src=1")[0] == "kept"
+    assert fate(made, "src=2", "lvs2") == (
+        "unsupported",
+        "the lab has one text of this for all directors, that of lvs1",
+    )
+    made = lab(instance(more="priority 90"), instance(more="priority 90"))
+    assert fate(made, "priority 90") == ("kept", "")
+    assert fate(made, "priority 90", "lvs2")[1].endswith("keepalived has the higher address win")
