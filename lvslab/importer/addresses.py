@@ -65,7 +65,9 @@ def one_network(
         try:
             return around(used)
         except ImportProblem:
-            subnet = network_of_most(used)
+            # Behind tunnels real servers are elsewhere: the VIPs come first, however few.
+            vips = [a for s in twins.sources for a in _held(s, inside)] if method == "TUN" else []
+            subnet = network_of_most(vips or used)
     there = [a for a in used if a in subnet]
     outside = [a for a in used if a not in subnet]
     if not outside:
@@ -116,14 +118,20 @@ def _move(twins: Twins, node: Node, moved: dict[str, str], why: str) -> None:
 
 
 def _used(source: Source, method: str | None, inside: IPv4Network | None) -> Iterable[IPv4Address]:
-    view = source.config.view
-    own = own_address(source, inside)
-    texts = [str(own)] if own else []
-    for instance in view.instances:
-        texts += [v.ip for v in instance.vips]
+    yield from _held(source, inside)
+    texts = []
     # With NAT their VIPs are held by instances, and the rest is inside.
-    for vs in view.virtual_servers if inside is None else ():
+    for vs in source.config.view.virtual_servers if inside is None else ():
         if method is not None and forwarding(vs) == method:
             texts += [vs.target, *(r.address for r in vs.real_servers)]
             texts += [vs.sorry[0]] if vs.sorry else []
+    yield from filter(None, map(ipv4, texts))
+
+
+def _held(source: Source, inside: IPv4Network | None) -> Iterable[IPv4Address]:
+    """Return a director's own address and those that its instances move."""
+    own = own_address(source, inside)
+    texts = [str(own)] if own else []
+    for instance in source.config.view.instances:
+        texts += [v.ip for v in instance.vips]
     yield from filter(None, map(ipv4, texts))

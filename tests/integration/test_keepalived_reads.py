@@ -16,12 +16,13 @@ from tarfile import TarFile, TarInfo
 
 import pytest
 
-from lvslab.conf import load
+from lvslab.conf import load, load_text
 from lvslab.conf.models import RealServer, VirtualServer
 from lvslab.engine.embedded.manager import Manager
 from lvslab.engine.ipvs_check import node_image
 from lvslab.engine.select import machine_name, start_engine
 from lvslab.engine.throwaway import throw_away
+from lvslab.importer import Source, import_confs
 from lvslab.plan.render import keepalived_conf
 from lvslab.progress import Silent
 from lvslab.topology import builtins
@@ -49,6 +50,35 @@ for f in /conf/*.conf; do
 done
 """
 _SECOND = 1_000_000
+#: Numbers with something behind them, and none: a running keepalived warns, where `-t` refuses.
+_WARNED = """\
+vrrp_instance VI_1 {
+    interface lo
+    virtual_router_id 51
+    priority 150\u3000
+    virtual_ipaddress {
+        172.20.1.100
+    }
+}
+virtual_server 172.20.1.100 80 {
+    lb_kind DR
+    protocol TCP
+    quorum 2\u3000
+    real_server 172.20.1.10 80 {
+        weight 5\u3000
+        TCP_CHECK {
+            retry 3x
+        }
+    }
+    real_server 172.20.1.11 80 {
+        weight x
+        TCP_CHECK {
+            retry 1
+            retry 2
+        }
+    }
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +96,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def told(built: None, files: dict[str, Path]) -> dict[str, str]:
+def warned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with numbers that are none."""
+    path = tmp_path_factory.mktemp("warned") / "warned.conf"
+    path.write_text(_WARNED, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def told(built: None, files: dict[str, Path], warned: Path) -> dict[str, str]:
     """What keepalived says of each file that has virtual servers."""
+    archive = _archive(files | {warned.name: warned})
     opened = start_engine("embedded", "reads", debian="trixie", plan=None, progress=Silent())
     try:
         client = opened.engine.client
@@ -78,7 +117,7 @@ def told(built: None, files: dict[str, Path]) -> dict[str, str]:
             image,
             ["sh", "-c", _TELL],
             what="keepalived",
-            made=lambda own: client.api.put_archive(own, "/", _archive(files)),
+            made=lambda own: client.api.put_archive(own, "/", archive),
             cap_add=["NET_ADMIN", "NET_RAW"],
             network_mode="none",
         )
@@ -103,7 +142,7 @@ def _archive(files: dict[str, Path]) -> bytes:
 def test_we_see_the_virtual_servers_that_keepalived_says_it_loaded(
     told: dict[str, str], files: dict[str, Path]
 ):
-    assert set(told) == set(files)
+    assert set(told) == {*files, "warned.conf"}
     wrong, compared = {}, 0
     for name, path in files.items():
         ours = [_ours(vs) for vs in load(path, config_id="lvs1").view.virtual_servers]
@@ -113,6 +152,18 @@ def test_we_see_the_virtual_servers_that_keepalived_says_it_loaded(
             wrong[name] = (ours, theirs)
     assert wrong == {}, wrong
     assert compared > len(files)
+
+
+def test_an_import_has_what_a_running_keepalived_takes_of_a_number(
+    told: dict[str, str], warned: Path
+):
+    made = import_confs([Source("lvs1", load(warned))], name="warned")
+    text = keepalived_conf(made.spec, made.spec.directors[0], watched=False)
+    (ours,) = load_text(text).view.virtual_servers
+    (theirs,) = _theirs(told[warned.name])
+    shape = _ours(ours)
+    assert (shape["quorum"], theirs["quorum"]) == (2, 2)
+    assert shape["servers"] == theirs["servers"]
 
 
 Shape = dict[str, object]

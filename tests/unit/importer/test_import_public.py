@@ -16,11 +16,14 @@ from .confs import conf, fate, instance, lab, server
 
 
 def test_behind_a_tunnel_real_servers_of_another_network_are_moved_and_told():
-    text = server("TCP_CHECK {\n }", head="lb_kind TUN").replace("10.0.0.11", "192.168.56.11")
+    more = "}\n real_server 192.168.56.12 80 {\n }\n real_server 192.168.56.13 80 {"
+    text = server(more, head="lb_kind TUN").replace("10.0.0.11", "192.168.56.11")
     made = lab(instance() + text)
     assert made.spec.forwarding == "TUN"
+    # The VIPs come first, though most addresses are elsewhere.
     assert made.spec.network.subnet == IPv4Network("10.0.0.0/24")
-    assert [str(s.address) for s in made.spec.real_servers] == ["10.0.0.253"]
+    addresses = [str(s.address) for s in made.spec.real_servers]
+    assert addresses == ["10.0.0.253", "10.0.0.252", "10.0.0.251"]
     assert fate(made, "real_server 192.168.56.11") == (
         "mapped",
         "real_server 10.0.0.253 80: in the lab all is one network",
