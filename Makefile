@@ -88,7 +88,7 @@ check: lint types unit ## lint, types and unit
 # it is tried again, and the summary names it (R). For the output as it comes: make integration-1.
 ENGINE := $(BIN)/pytest -rR --reruns 2
 BESIDE := $(patsubst %,tests/integration/test_%.py,beside bookworm docker_engine engine_cache \
-  export forwarding interrupted keepalived_reads prove pytest_plugin serving udp verbs wheel)
+  export forwarding imported interrupted keepalived_reads prove pytest_plugin serving udp verbs wheel)
 integration: ready ## Tests on a real engine
 	@$(MAKE) --no-print-directory --output-sync=target -j2 integration-1 integration-2
 

@@ -7,7 +7,6 @@ That is what a running keepalived does; `keepalived -t` refuses some more (lib/p
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import get_args
 
 from lvslab.conf.tree import Node
@@ -64,13 +63,15 @@ _ONE: dict[str, tuple[str, ...]] = {
 _ONE_WORD = frozenset(
     {"router_id", "state", "protocol", "auth_type", "auth_pass", "path", "virtualhost", "digest"}
 )
-_WORDS: dict[str, Callable[[str], bool]] = {
-    "lb_algo": lambda text: text in get_args(Scheduler),
-    "lb_kind": lambda text: text in get_args(Forwarding),
-    "protocol": lambda text: text.upper() in ("TCP", "UDP", "SCTP"),
-    "auth_type": lambda text: text in ("AH", "PASS"),
-    "type": lambda text: text.upper() in get_args(DnsType),
-    "sorry_server": lambda text: ipv4(text) is not None or ":" in text,
+#: The words that keepalived takes; of the second group in any case.
+_WORDS = {
+    "lb_algo": frozenset(get_args(Scheduler)),
+    "lb_kind": frozenset(get_args(Forwarding)),
+    "auth_type": frozenset({"AH", "PASS"}),
+}
+_ANY_CASE = {
+    "protocol": frozenset({"TCP", "UDP", "SCTP"}),
+    "type": frozenset(get_args(DnsType)),
 }
 #: Of what follows its digits keepalived warns only, and goes on with them.
 _WARNED = frozenset({"weight", "connect_port", "retry", "nb_get_retry", "quorum", "hysteresis"})
@@ -143,12 +144,19 @@ def _is_there(node: Node) -> bool:
 
 def _last(twins: Twins, nodes: list[Node], name: str) -> None:
     """Leave the last of several that keepalived takes; of digests the first (digest_handler())."""
-    takes = _WORDS.get(name, lambda _: True)
-    taken = [n for n in nodes if takes(n.arg())]
+    taken = [n for n in nodes if _takes(name, n.arg())]
     if len(nodes) < 2 or not taken:
         return
     counts = taken[0] if name == "digest" else taken[-1]
     for node in nodes:
         if node is not counts:
             note = _BEFORE if name == "digest" else _AFTER
-            twins.drop(node, Fate.MAPPED, note if takes(node.arg()) else _IGNORED)
+            twins.drop(node, Fate.MAPPED, note if _takes(name, node.arg()) else _IGNORED)
+
+
+def _takes(name: str, text: str) -> bool:
+    if name == "sorry_server":
+        return ipv4(text) is not None or ":" in text
+    words = _WORDS.get(name)
+    upper = _ANY_CASE.get(name)
+    return (words is None or text in words) and (upper is None or text.upper() in upper)
