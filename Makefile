@@ -53,26 +53,23 @@ types: setup ## mypy, strict
 	$(BIN)/mypy
 
 .PHONY: unit
-# Four processes: workers that tell each other about two thousand small tests (pytest-xdist) take
+# Three processes: workers that tell each other about two thousand small tests (pytest-xdist) take
 # longer for it than the tests do. The first waits much, for sockets and processes; a folder that is
-# in no list is in the last. The properties have a target of their own.
+# in no list is in the third. The properties have a target of their own.
 UNIT := LVSLAB_HYPOTHESIS=none $(BIN)/pytest -q -p no:xdist -p no:rerunfailures \
   -p no:hypothesispytest -p no:logging -p no:cacheprovider
 WAITING := tests/unit/agent
-FRONT := $(addprefix tests/unit/,api cli report)
-PLAYED := $(addprefix tests/unit/,scenario faults)
+FRONT := $(addprefix tests/unit/,api cli conf export lint report)
 unit: setup ## Unit tests: seconds, no engine
-	@$(MAKE) --no-print-directory --output-sync=target -j4 unit-1 unit-2 unit-3 unit-4
+	@$(MAKE) --no-print-directory --output-sync=target -j3 unit-1 unit-2 unit-3
 
-.PHONY: unit-1 unit-2 unit-3 unit-4
+.PHONY: unit-1 unit-2 unit-3
 unit-1:
 	@$(UNIT) $(WAITING)
 unit-2:
 	@$(UNIT) $(FRONT)
 unit-3:
-	@$(UNIT) $(PLAYED)
-unit-4:
-	@$(UNIT) tests/unit $(addprefix --ignore=,$(WAITING) $(FRONT) $(PLAYED))
+	@$(UNIT) tests/unit $(addprefix --ignore=,$(WAITING) $(FRONT))
 
 .PHONY: properties
 properties: setup ## The unit tests that hypothesis makes, with 500 examples each

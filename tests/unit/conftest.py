@@ -30,4 +30,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """Let the collector leave alone what was made so far: modules and tests stay to the end."""
     gc.freeze()
-    gc.set_threshold(50_000)
+    gc.set_threshold(1_000_000)
