@@ -181,7 +181,7 @@ def within(told: dict[str, Any], since: float, bound: bounds.Bound) -> None:
 
 # Not 515, where silence is success: a kernel that has told one host of six closed ports is silent
 # for a second, and on a busy machine a check falls into it (docs/topology.md).
-@pytest.mark.parametrize(("service", "target"), [("udp", "514/udp"), ("dns", "53/udp")])
+@pytest.mark.parametrize(("service", "target"), [("udp", "514/udp")])
 def test_a_service_that_stops_is_removed_within_its_bound_and_comes_back(
     direct: Lab, service: str, target: str
 ):
