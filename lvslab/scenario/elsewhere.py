@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lvslab.observe.expect import usual_rate
+from lvslab.scenario.expectations.model import is_server
 from lvslab.scenario.load import load, name_and_tags
-from lvslab.scenario.spec import ACTIVE, DIRECTORS, ScenarioSpec, Step
+from lvslab.scenario.spec import ACTIVE, ScenarioSpec, Step
 from lvslab.timeline import bounds
 from lvslab.timeline.run import ALLOWANCE
 from lvslab.topology import TopologyProblems
@@ -72,22 +73,18 @@ def _unfit(scenario: ScenarioSpec) -> str:
     spec = scenario.topology
     if not any(language(spec, vs) == "HTTP" for vs in spec.virtual_servers):
         return "there is no virtual server over HTTP to ask"
-    directors = any(_is_director(s, spec) for s in scenario.steps)
+    directors = any(not is_server(s, spec) for s in scenario.steps)
     if directors and len(spec.directors) < 2:
         return "there is no second director to take over"
     for step in scenario.steps:
-        if not _is_director(step, spec) and all(b is None for b in _bounds(step, spec)):
+        if is_server(step, spec) and all(b is None for b in _bounds(step, spec)):
             return "no check removes a real server here, or nobody is left without it"
     return ""
 
 
-def _is_director(step: Step, spec: TopologySpec) -> bool:
-    return step.target in DIRECTORS or any(d.name == step.target for d in spec.directors)
-
-
 def _long_enough(step: Step, spec: TopologySpec) -> Step:
     """Let a fault last until what the configuration promises must have happened."""
-    if step.hold is None or (_is_director(step, spec) and step.target != ACTIVE):
+    if step.hold is None or (not is_server(step, spec) and step.target != ACTIVE):
         return step
     needed = max((b.high for b in _bounds(step, spec) if b is not None), default=0.0)
     return replace(step, hold=max(step.hold, needed + ALLOWANCE + _AFTER))
@@ -95,7 +92,7 @@ def _long_enough(step: Step, spec: TopologySpec) -> Step:
 
 def _bounds(step: Step, spec: TopologySpec) -> list[bounds.Bound | None]:
     """Return what is promised after a fault of each node that the step may mean."""
-    if not _is_director(step, spec):
+    if is_server(step, spec):
         servers = [r.name for r in spec.real_servers]
         names = [step.target] if step.target in servers else servers
         return [bounds.expected(spec, step.fault, name) for name in names]
