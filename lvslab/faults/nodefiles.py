@@ -49,20 +49,17 @@ def with_instances(
     return replace(target.lab, vrrp_instances=changed)
 
 
-def with_tracker(
-    target: Target, track: str, block: str, body: tuple[str, ...], more: str = ""
-) -> TopologySpec:
+def with_tracker(target: Target, track: str, block: str, body: tuple[str, ...]) -> TopologySpec:
     """Return the target's topology with its instances tracking what a block of one's own says.
 
-    ``track`` is what the block's name stands in (``track_script``), ``block`` its keyword; ``more``
-    goes into ``global_defs``. It stands before the instances: keepalived knows only what has been
-    defined.
+    ``track`` is what the block's name stands in (``track_script``), ``block`` its keyword. It
+    stands before the instances: keepalived knows only what has been defined.
     """
     tracks = f"\n{track} {{\n    lvslab\n}}\n"
     spec = with_instances(target, lambda instance: replace(instance, raw=instance.raw + tracks))
     lines = "".join(f"    {line}\n" for line in body)
     # Ends global_defs, whose own end then is this block's.
-    ours = f"\n{more}}}\n\n{block} lvslab {{\n{lines}"
+    ours = f"\n}}\n\n{block} lvslab {{\n{lines}"
     return replace(spec, global_raw=spec.global_raw + ours)
 
 

@@ -16,18 +16,18 @@ class ScriptFail(Params):
 
 
 def _inject(target: Target) -> list[Operation]:
-    from lvslab.plan.render import runs_scripts
-
-    # Debian's keepalived wants a user for its scripts; one that runs some has it already.
-    user = "" if runs_scripts(target.lab) else "script_user root\nenable_script_security\n"
+    # No enable_script_security for it: a keepalived that has read that once keeps to it when it is
+    # reloaded without, finds no user keepalived_script then, and opens its notify FIFOs no more
+    # (script_security in keepalived's lib/notify.c).
     script = (
         # Not /bin/false: /bin is a link, and keepalived calls a script behind one insecure.
         "script /usr/bin/false",
+        "user root",
         "interval 1",
         f"weight {target.given(ScriptFail).weight}",
         "fall 1",
     )
-    spec = with_tracker(target, "track_script", "vrrp_script", script, user)
+    spec = with_tracker(target, "track_script", "vrrp_script", script)
     return rewrite_keepalived(spec, target.name)
 
 

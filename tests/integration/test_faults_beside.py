@@ -10,8 +10,8 @@ from lvslab.lab import Lab
 from lvslab.timeline.events import Event
 from lvslab.timeline.result import removal_times
 
+from .playing import Seen, failed, play
 from .proofs import in_node, mac_of, opened
-from .test_faults_within import Seen, failed, play
 
 pytestmark = pytest.mark.engine
 
@@ -127,3 +127,6 @@ def test_a_lower_priority_hands_the_vip_over(lab: Lab):
 def test_a_script_that_fails_gives_the_vip_away(lab: Lab):
     seen = play(lab, "lvs1", "script-fail")
     assert seen.holders()[-1] == ("lvs2",)
+    # keepalived still tells of itself: one that had learnt of script security would not.
+    told = [e for e in seen.result.events if e.kind == "vrrp.state" and e.node == "lvs1"]
+    assert (told[-1].data["state"], told[-1].t > seen.healed) == ("MASTER", True)

@@ -11,8 +11,8 @@ from lvslab.observe.healing import heal
 from lvslab.observe.session import inject_only
 from lvslab.timeline.result import removal_times
 
+from .playing import failed, play, states
 from .proofs import WHO_HAS, beside, in_node, mac_of, opened
-from .test_faults_within import failed, play, states
 
 pytestmark = pytest.mark.engine
 

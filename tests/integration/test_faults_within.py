@@ -6,97 +6,22 @@ One lab, played by one fault after the other; each leaves every node as it was.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from lvslab.lab import Lab, lab_status
-from lvslab.observe.session import run_fault
-from lvslab.report.terminal import closing, line
-from lvslab.timeline.events import Event
-from lvslab.timeline.result import FaultResult, removal_times
+from lvslab.lab import Lab
+from lvslab.timeline.result import removal_times
 
-from .proofs import in_node, opened
+from .playing import failed, play
+from .proofs import opened
 
 pytestmark = pytest.mark.engine
-
-#: Seconds for an agent to record a node's state on a busy emulated machine.
-STATE = 60.0
-CONFIGURATION = "/etc/keepalived/keepalived.conf /etc/lvslab/httpd.conf"
 
 
 @pytest.fixture(scope="module")
 def lab(built: None) -> Iterator[Lab]:
     with opened("lvs-dr-fast", "fast") as made:
         yield made
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a fault did, from its injection to its heal."""
-
-    lab: Lab
-    node: str
-    result: FaultResult
-
-    def events(self, kind: str, node: str | None = None, **data: Any) -> list[Event]:
-        """Return what happened between fault and heal."""
-        result = self.result
-        assert result.heal_t is not None
-        return [
-            e
-            for e in result.events
-            if e.kind == kind
-            and result.fault_t <= e.t < result.heal_t
-            and node in (None, e.node)
-            and all(e.data.get(key) == value for key, value in data.items())
-        ]
-
-    def answers(self, after: float = 0.0) -> list[Event]:
-        """Return the requests that were begun so long after the fault, and before the heal."""
-        since, until = self.result.fault_t + after, self.result.heal_t
-        assert until is not None
-        kind = "probe.result"
-        # A second before the heal at the latest: a later one may be answered because of it.
-        return [e for e in self.events(kind) if since <= e.data["start"] < until - 1.0]
-
-    def holders(self) -> list[tuple[str, ...]]:
-        """Return who had the VIP, in turn, from just before the fault to the heal."""
-        (spans,) = self.result.holders.values()
-        until = self.result.heal_t
-        assert until is not None
-        return [s.holders for s in spans if s.end > self.result.fault_t and s.start < until]
-
-
-def files(lab: Lab, node: str) -> str:
-    return in_node(lab, node, "sh", "-c", f"cat {CONFIGURATION} 2>/dev/null; ls /etc/lvslab")
-
-
-def states(lab: Lab) -> dict[str, Any]:
-    """Return what a fault must leave as it was."""
-    asked = {n: node.link().request("state", timeout=STATE) for n, node in lab.nodes.items()}
-    return {n: (state, files(lab, n)) for n, state in asked.items()}
-
-
-def play(lab: Lab, node: str, fault: str, hold: float = 5.0, **params: Any) -> Seen:
-    """Inject a fault, heal it, and prove that nothing of it is left."""
-    before = states(lab)
-    result = run_fault(lab, node, fault, params=params, hold=hold)
-    told = (line(e, result.fault_t) for e in result.events)
-    print("\n".join(text for text in told if text))
-    print("\n".join(closing(result)))
-    after = states(lab)
-    for name, was in before.items():
-        assert after[name] == was, name
-    status = lab_status(lab)
-    assert status.healthy, status.reasons
-    assert list(result.holds_now.values()) == [("lvs1",)]
-    return Seen(lab, node, result)
-
-
-def failed(answers: list[Event]) -> list[Event]:
-    return [e for e in answers if e.data["result"] != "ok"]
 
 
 def test_a_hung_web_server_is_removed_though_it_accepts(lab: Lab):
@@ -183,7 +108,6 @@ def test_a_starved_director_loses_and_regains_the_vip(lab: Lab):
 def test_a_node_that_reboots_is_back_by_itself(lab: Lab, node: str):
     seen = play(lab, node, "reboot", hold=20.0, down=4.0)
     assert seen.result.verdict.outcome == "within", seen.result.verdict
-    assert seen.result.heal_t is not None
-    down = seen.result.heal_t - seen.result.fault_t
+    down = seen.healed - seen.result.fault_t
     # Not healed when it was told to be, but when it booted.
     assert 4.0 <= down < 20.0
