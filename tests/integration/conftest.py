@@ -35,7 +35,12 @@ def own_folders() -> Iterator[Path]:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="lvslab-") as folder:
-        wanted = {"LVSLAB_RUN_DIR": f"{folder}/run", "XDG_STATE_HOME": f"{folder}/state"}
+        wanted = {
+            "LVSLAB_RUN_DIR": f"{folder}/run",
+            "XDG_STATE_HOME": f"{folder}/state",
+            # More than a user has: a lab that one module saved is restored by the others.
+            "LVSLAB_STATES_KEPT": "20",
+        }
         before = {name: os.environ.get(name) for name in (*wanted, "LVSLAB_ENGINE", "LVSLAB_LAB")}
         os.environ.update(wanted)
         os.environ.pop("LVSLAB_ENGINE", None)

@@ -52,6 +52,7 @@ class Manager:
     def __init__(self, progress: Progress, paths: Paths | None = None) -> None:
         self.paths = paths or default_paths()
         self.cache = Cache(self.paths.cache)
+        self._kept = states.kept(os.environ)
         self._progress = progress
 
     # -- build -----------------------------------------------------------------------------
@@ -201,7 +202,7 @@ class Manager:
         """Freeze the lab as it is now, so that the next start with this plan is a restore."""
         tools, disk = self._tools(), engine.disk
         entry = self._save(engine.machine, tools, disk, engine.hardware, plan)
-        states.evict(self.cache, self._progress)
+        states.evict(self.cache, self._kept, self._progress)
         return entry
 
     def _save(self, machine: Machine, tools: Toolbox, disk: Disk, hw: Hardware, what: str) -> Entry:

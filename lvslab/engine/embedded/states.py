@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from lvslab.engine.embedded.cache import Cache, Entry
 from lvslab.engine.embedded.disk import Disk
 from lvslab.engine.embedded.machine import Hardware
 from lvslab.engine.embedded.toolbox import Toolbox
+from lvslab.errors import EngineError
 from lvslab.progress import Progress
 
 #: What is saved of an engine without a lab.
 IDLE = "idle engine"
-#: Saved labs that are kept (0.3-0.5 GB each); the least recently used goes first.
+#: Saved labs that are kept (0.3-0.5 GB each) where nobody says how many.
 STATES_KEPT = 8
+#: What says how many.
+KEPT = "LVSLAB_STATES_KEPT"
 
 
 def material(tools: Toolbox, disk: Disk, hw: Hardware, what: str) -> dict[str, Any]:
@@ -33,10 +37,21 @@ def material(tools: Toolbox, disk: Disk, hw: Hardware, what: str) -> dict[str, A
     }
 
 
-def evict(cache: Cache, progress: Progress) -> None:
-    """Delete the saved labs that were not used for longest, all but STATES_KEPT."""
+def kept(env: Mapping[str, str]) -> int:
+    """Return how many saved labs are kept. Raises EngineError where ``env`` says no number."""
+    said = env.get(KEPT) or str(STATES_KEPT)
+    if not said.isdecimal():
+        raise EngineError(
+            f"{KEPT} is {said!r}, which is no number of saved labs",
+            fix=f"set it to a whole number, 0 for none, or unset it: {STATES_KEPT} are kept then",
+        )
+    return int(said)
+
+
+def evict(cache: Cache, keep: int, progress: Progress) -> None:
+    """Delete the saved labs that were not used for longest, all but ``keep``."""
     labs = [e for e in cache.entries() if e.kind == "state" and e.facts["what"] != IDLE]
-    for entry in sorted(labs, key=_last_used, reverse=True)[STATES_KEPT:]:
+    for entry in sorted(labs, key=_last_used, reverse=True)[keep:]:
         cache.discard(entry, progress=progress)
 
 

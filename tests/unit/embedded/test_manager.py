@@ -3,10 +3,13 @@ import os
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from lvslab.engine.embedded import states
 from lvslab.engine.embedded.cache import Cache
 from lvslab.engine.embedded.manager import Manager
 from lvslab.engine.embedded.paths import Paths
+from lvslab.errors import EngineError
 from lvslab.progress import Silent
 
 
@@ -71,12 +74,19 @@ def _facts(facts: dict[str, object], folder: Path) -> dict[str, object]:
 
 def test_the_states_that_were_not_used_for_longest_are_evicted(tmp_path):
     cache = Cache(tmp_path)
-    for number in range(states.STATES_KEPT + 3):
+    for number in range(6):
         facts: dict[str, object] = {"what": states.IDLE if number == 0 else f"lab {number}"}
         entry = cache.get("state", facts, partial(_facts, facts), progress=Silent())
         os.utime(entry.path / "manifest.json", (number, number))
     (used,) = [e for e in cache.entries() if e.facts["what"] == "lab 1"]
     os.utime(used.path / "manifest.json")
-    states.evict(cache, Silent())
+    states.evict(cache, 3, Silent())
     kept = {e.facts["what"] for e in cache.entries()}
-    assert kept == {states.IDLE, "lab 1", *(f"lab {n}" for n in range(4, number + 1))}
+    assert kept == {states.IDLE, "lab 1", "lab 4", "lab 5"}
+
+
+def test_how_many_states_are_kept_is_a_setting():
+    assert states.kept({}) == states.kept({states.KEPT: ""}) == states.STATES_KEPT
+    assert states.kept({states.KEPT: "20"}) == 20
+    with pytest.raises(EngineError, match="LVSLAB_STATES_KEPT is 'many'"):
+        states.kept({states.KEPT: "many"})
