@@ -79,24 +79,22 @@ properties: setup ## The unit tests that hypothesis makes, with 500 examples eac
 check: lint types unit ## lint, types and unit
 
 .PHONY: integration
-# Two at once, each with machines of its own: most of the time they wait for a protocol's timers.
-# What is measured is never beside what is measured, nor what damages the cache beside another that
-# does; a module that is in no list is measured. On shared cores one may be starved nevertheless:
-# it is tried again, and the summary names it (R). For the output as it comes: make integration-1.
+# A module that is in no list is measured.
 ENGINE := $(BIN)/pytest -rR --reruns 2
 BESIDE := $(patsubst %,tests/integration/test_%.py,beside bookworm docker_engine engine_cache \
   export forwarding imported interrupted keepalived_reads prove pytest_plugin serving udp verbs wheel)
 integration: ready ## Tests on a real engine
-	@$(MAKE) --no-print-directory --output-sync=target -j2 integration-1 integration-2
+	@$(MAKE) --no-print-directory integration-1
+	@$(MAKE) --no-print-directory integration-2
 
 .PHONY: integration-1 integration-2
 integration-1:
-	@$(ENGINE) tests/integration $(addprefix --ignore=,$(BESIDE))
+	$(ENGINE) tests/integration $(addprefix --ignore=,$(BESIDE))
 integration-2:
-	@$(ENGINE) $(BESIDE)
+	$(ENGINE) $(BESIDE)
 
 .PHONY: examples
-# As a team would run its own, from their folder; starved machines as above.
+# As a team would run its own, from their folder. A machine that was starved is tried again.
 examples: ready ## The example tests of docs/examples, on a real engine
 	cd docs/examples && $(CURDIR)/$(BIN)/pytest -rR --reruns 1
 
@@ -130,14 +128,24 @@ browser: setup ## The report in a real browser (Debian's chromium)
 	$(BIN)/pytest -q tests/browser
 
 .PHONY: test
+# Two lines of work beside each other: most of the time a lab waits for a protocol's timers. What is
+# measured is never beside what is measured, nor what damages the cache beside another that does. On
+# shared cores one may be starved nevertheless: it is tried again, and the summary names it (R). For
+# the output as it comes: make measured.
 test: ready netns-deps ## Everything: set-up, check, browser, scenarios, examples, integration
 	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory properties
-	@$(MAKE) --no-print-directory judge
-	@$(MAKE) --no-print-directory browser
+	@$(MAKE) --no-print-directory --output-sync=target -j2 measured beside
+
+.PHONY: measured beside
+measured:
 	@$(MAKE) --no-print-directory ci-scenarios
 	@$(MAKE) --no-print-directory examples
-	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory integration-1
+beside:
+	@$(MAKE) --no-print-directory browser
+	@$(MAKE) --no-print-directory properties
+	@$(MAKE) --no-print-directory judge
+	@$(MAKE) --no-print-directory integration-2
 
 ##@ More
 .PHONY: bench
