@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from importlib.resources import files
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from lvslab import yamltext
 from lvslab.export.model import ExportedFile, exported
-from lvslab.plan.build import KEEPALIVED_CONF
-from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS, vips_of
+from lvslab.plan.build import KEEPALIVED_CONF, TUNNEL_SCRIPT
+from lvslab.plan.forwarding import (
+    DEFAULT_GATEWAY,
+    INTERFACE_NAME,
+    TUNNEL,
+    director_sysctls,
+    real_server_sysctls,
+    vip_device,
+    vips_of,
+)
 from lvslab.plan.httpd import httpd_of
-from lvslab.plan.render import RUN, keepalived_conf
+from lvslab.plan.render import INSIDE_INTERFACE, INTERFACE, RUN, keepalived_conf, tunnel_script
 from lvslab.plan.serving import datagram_words, dns_argv, dns_at
 from lvslab.topology.served import is_secure, path_for
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
@@ -23,12 +33,21 @@ _DATAGRAMS, _DATAGRAMS_AT = "datagrams", "/opt/lvslab/datagrams.py"
 _HEAD = """\
 # {name}, written by lvslab: docker compose up -d --build
 #
-# One file, complete: every node's configuration is in it (Compose 2.23.1 or later). The engine's
-# kernel must have ip_vs (modprobe ip_vs). Nothing is privileged. To ask the VIP:
+# One file, complete: every node's configuration is in it (Compose {compose} or later). The engine's
+# kernel must have {modules}. Nothing is privileged. To ask the VIP:
 #   docker compose exec {client} curl -s {url}
 # An image that is there already is taken by LVS_NODE_IMAGE=name and --no-build.
 """
 
+#: What the engine's kernel must have, and the Compose that knows all of the file: configurations in
+#: it, and with NAT an interface's name (compose-spec, 05-services.md, driver_opts of a network).
+_MODULES, _COMPOSE = "ip_vs (modprobe ip_vs)", "2.23.1"
+_TUNNEL_MODULES = "ip_vs and ipip (modprobe -a ip_vs ipip)"
+_NAT_COMPOSE = "2.27.1"
+
+#: The networks. Engines before Docker 28 number a container's interfaces, and choose its default
+#: gateway, by the networks' names: so the inside one's comes after the other's.
+_SEGMENT, _INSIDE = "segment", "segment-inside"
 
 #: What a real server's files are called among the configs, where it is not their own name.
 _NAMES = {"httpd.conf": "httpd", "index.html": "page"}
@@ -43,7 +62,7 @@ def compose_file(spec: TopologySpec, dockerfile: str) -> ExportedFile:
     for server in spec.real_servers:
         services[server.name] = _real_server(spec, server, configs)
     for client in spec.clients:
-        services[client.name] = _node(client.name, str(client.address)) | {
+        services[client.name] = _node(client.name, {_SEGMENT: _at(client.address)}) | {
             "command": ["sleep", "infinity"]
         }
     first = next(iter(services))
@@ -58,26 +77,13 @@ def compose_file(spec: TopologySpec, dockerfile: str) -> ExportedFile:
     document = {
         "name": spec.name,
         "services": services,
-        "networks": {
-            "segment": {
-                "ipam": {
-                    "config": [
-                        {
-                            "subnet": str(spec.network.subnet),
-                            "gateway": str(spec.network.gateway),
-                            # Docker must give them to nobody: the directors do.
-                            "aux_addresses": {
-                                f"vip-{v}": str(v) for v in spec.vips if v in spec.network.subnet
-                            },
-                        }
-                    ]
-                }
-            }
-        },
+        "networks": _networks(spec),
         "configs": configs,
     }
     head = _HEAD.format(
         name=spec.name,
+        compose=_COMPOSE if spec.inside is None else _NAT_COMPOSE,
+        modules=_TUNNEL_MODULES if vip_device(spec) == TUNNEL else _MODULES,
         client=spec.clients[0].name if spec.clients else first,
         url=_url(spec),
     )
@@ -93,12 +99,44 @@ def _url(spec: TopologySpec) -> str:
     return f"http://{next(iter(spec.vips), '')}/"
 
 
-def _node(name: str, address: str) -> dict[str, Any]:
+def _networks(spec: TopologySpec) -> dict[str, Any]:
+    # Docker must give them to nobody: the directors do.
+    vips = {f"vip-{v}": v for v in spec.vips if v in spec.network.subnet}
+    found = {_SEGMENT: _network(spec.network.subnet, spec.network.gateway, vips)}
+    inside = spec.inside
+    if inside is not None:
+        # Its containers' default route, which is no address of the engine's.
+        reserved = {DEFAULT_GATEWAY: inside.gateway}
+        found[_INSIDE] = _network(inside.subnet, inside.bridge, reserved)
+    return found
+
+
+def _network(
+    subnet: IPv4Network, gateway: IPv4Address, reserved: Mapping[str, IPv4Address]
+) -> dict[str, Any]:
+    pool = {
+        "subnet": str(subnet),
+        "gateway": str(gateway),
+        "aux_addresses": {name: str(address) for name, address in reserved.items()},
+    }
+    return {"ipam": {"config": [pool]}}
+
+
+def _at(address: IPv4Address, interface: str | None = None) -> dict[str, Any]:
+    """Return a node's place in a network, and what its interface there is called.
+
+    A single one is eth0 everywhere. Of several, Docker 28 and later chooses unless it is told.
+    """
+    named = {} if interface is None else {"driver_opts": {INTERFACE_NAME: interface}}
+    return {"ipv4_address": str(address)} | named
+
+
+def _node(name: str, networks: dict[str, Any]) -> dict[str, Any]:
     return {
         "image": "${LVS_NODE_IMAGE:-lvs-node}",
         "hostname": name,
         "init": True,
-        "networks": {"segment": {"ipv4_address": address}},
+        "networks": networks,
     }
 
 
@@ -110,9 +148,16 @@ def _director(spec: TopologySpec, me: DirectorSpec, configs: dict[str, Any]) -> 
         program = f"{me.name}-program{number}"
         configs[program] = {"content": text.replace("$", "$$")}
         mounted.append({"source": program, "target": path, "mode": 0o755})
-    return _node(me.name, str(me.address)) | {
+    networks = {_SEGMENT: _at(me.address)}
+    if me.inside is not None:
+        networks = {
+            _SEGMENT: _at(me.address, INTERFACE),
+            _INSIDE: _at(me.inside, INSIDE_INTERFACE),
+        }
+    sysctls = dict(director_sysctls(spec))
+    return _node(me.name, networks) | {
         "cap_add": ["NET_ADMIN", "NET_RAW"],
-        **({"sysctls": dict(spec.director_sysctls)} if spec.director_sysctls else {}),
+        **({"sysctls": sysctls} if sysctls else {}),
         "configs": mounted,
         "command": ["keepalived", "-n", "-l", "-D", "-f", KEEPALIVED_CONF],
     }
@@ -120,13 +165,23 @@ def _director(spec: TopologySpec, me: DirectorSpec, configs: dict[str, Any]) -> 
 
 def _real_server(spec: TopologySpec, me: RealServerSpec, configs: dict[str, Any]) -> dict[str, Any]:
     httpd = httpd_of(spec, me)
-    service = _node(me.name, str(me.address)) | {
-        "cap_add": ["NET_ADMIN"],
-        # Given at creation: they hold before the VIP is there.
-        "sysctls": dict(REAL_SERVER_SYSCTLS),
-    }
-    start = [f"ip address replace {vip}/32 dev lo" for vip in vips_of(spec, me.name)]
+    vips, device = vips_of(spec, me.name), vip_device(spec)
+    service = _node(me.name, {_SEGMENT if spec.inside is None else _INSIDE: _at(me.address)})
+    if device is not None:
+        service |= {
+            # To give itself the VIP.
+            "cap_add": ["NET_ADMIN"],
+            # Given at creation: they hold before the VIP is there.
+            "sysctls": dict(real_server_sysctls(spec)),
+        }
+    start = [f"ip address replace {vip}/32 dev lo" for vip in vips] if device == "lo" else []
+    before: list[str] = []
     mounted: list[dict[str, str]] = []
+    if device == TUNNEL:
+        name = f"{me.name}-tunnel"
+        configs[name] = {"content": _literal(tunnel_script(me, vips))}
+        mounted.append({"source": name, "target": TUNNEL_SCRIPT})
+        before = ["/bin/sh", TUNNEL_SCRIPT]
     programs = [dns_argv(port, me.address) for port in dns_at(spec, me.name)]
     words = datagram_words(spec, me.name)
     if words:
@@ -147,7 +202,7 @@ def _real_server(spec: TopologySpec, me: RealServerSpec, configs: dict[str, Any]
     last = f"exec {shlex.join(programs[-1])}"
     return service | {
         **({"configs": mounted} if mounted else {}),
-        "command": ["sh", "-ec", f"{shell}; {last}" if shell else last],
+        "command": [*before, "sh", "-ec", f"{shell}; {last}" if shell else last],
     }
 
 

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import IPv4Address
+from collections.abc import Iterator
 
-from lvslab.export.model import ExportedFile, exported, rendered
+from lvslab.export.firewall import director_firewall, real_server_firewall
+from lvslab.export.interfaces import NM_TUNNEL, interface_files
+from lvslab.export.model import ExportedFile, Links, exported, rendered
 from lvslab.plan.build import KEEPALIVED_CONF
-from lvslab.plan.forwarding import REAL_SERVER_SYSCTLS, vips_of
-from lvslab.plan.render import instances_of, keepalived_conf
+from lvslab.plan.forwarding import (
+    TUNNEL,
+    director_sysctls,
+    real_server_sysctls,
+    vip_device,
+    vips_of,
+)
+from lvslab.plan.render import keepalived_conf
 from lvslab.topology.served import is_secure, statuses, tls_places
 from lvslab.topology.spec import DirectorSpec, RealServerSpec, TopologySpec
-from lvslab.topology.spoken import UDP_CHECKS
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A port that a machine must accept connections at, and for which address."""
-
-    address: IPv4Address
-    port: int
-    protocol: str
-
-
-def director_files(
-    spec: TopologySpec, me: DirectorSpec, interface: str
-) -> tuple[ExportedFile, ...]:
+def director_files(spec: TopologySpec, me: DirectorSpec, links: Links) -> tuple[ExportedFile, ...]:
     """Return the files of one director."""
     # net/netfilter/ipvs/Kconfig: a module for each scheduler.
     modules = ["ip_vs", *sorted({f"ip_vs_{vs.scheduler}" for vs in spec.virtual_servers})]
     return (
         exported(
             f"{me.name}{KEEPALIVED_CONF}",
-            keepalived_conf(spec, me, interface=interface, watched=False),
+            keepalived_conf(
+                spec, me, interface=links.first, inside_interface=links.inside, watched=False
+            ),
             # It may hold a password.
             0o640,
         ),
@@ -47,71 +44,77 @@ def director_files(
                 "sysctl.conf.j2",
                 node=me.name,
                 role="director",
-                sysctls=sorted(spec.director_sysctls),
+                forwarding=spec.forwarding,
+                sysctls=director_sysctls(spec),
             ),
         ),
-        exported(
-            f"{me.name}/etc/nftables.d/lvs.nft",
-            rendered(
-                "lvs.nft.j2",
-                node=me.name,
-                interface=interface,
-                vrrp=peers(spec, me),
-                multicast=any(not i.unicast for i, _ in instances_of(spec, me)),
-                services=services(spec),
-            ),
-        ),
+        director_firewall(spec, me, links),
         *(exported(f"{me.name}{path}", text, 0o755) for path, text in me.files),
     )
 
 
+def real_server_sysctl_file(spec: TopologySpec) -> str | None:
+    """Return the path, below its root, of a real server's sysctls; None where it needs none."""
+    if not real_server_sysctls(spec):
+        return None
+    return f"etc/sysctl.d/90-lvs-{spec.forwarding.lower()}.conf"
+
+
+def real_server_modules(spec: TopologySpec) -> tuple[str, ...]:
+    """Return the kernel modules that a real server needs."""
+    return ("ipip",) if vip_device(spec) == TUNNEL else ()
+
+
 def real_server_files(
-    spec: TopologySpec, me: RealServerSpec, interface: str
+    spec: TopologySpec, me: RealServerSpec, links: Links
 ) -> tuple[ExportedFile, ...]:
-    """Return the files of one real server; of the three ways to the VIP on lo, one is taken."""
-    vips = vips_of(spec, me.name)
-    home = me.name
+    """Return the files of one real server; of the three for its interfaces, one is taken."""
     return (
-        exported(
-            f"{home}/etc/sysctl.d/90-lvs-dr.conf",
-            rendered(
-                "sysctl.conf.j2", node=me.name, role="real server", sysctls=REAL_SERVER_SYSCTLS
-            ),
-        ),
-        *(
-            exported(f"{home}/{path}", rendered(template, node=me.name, vips=vips), mode)
-            for path, template, mode in (
-                ("etc/systemd/network/10-lvs-lo.network", "lo.network.j2", 0o644),
-                # NetworkManager reads no profile that others than root could.
-                ("etc/NetworkManager/system-connections/lvs-lo.nmconnection", "lo.nm.j2", 0o600),
-                ("etc/network/interfaces.d/lvs-lo", "lo.interfaces.j2", 0o644),
-            )
-        ),
-        exported(
-            f"{home}/etc/nftables.d/lvs.nft",
-            rendered(
-                "lvs.nft.j2",
-                node=me.name,
-                interface=interface,
-                vrrp=(),
-                multicast=False,
-                services=services(spec, me),
-            ),
-        ),
+        *_real_server_kernel(spec, me),
+        *interface_files(spec, me, links),
+        real_server_firewall(spec, me, links),
     )
 
 
-def checklist(spec: TopologySpec, interface: str) -> ExportedFile:
+def _real_server_kernel(spec: TopologySpec, me: RealServerSpec) -> Iterator[ExportedFile]:
+    """Yield what a real server's kernel is told: nothing with NAT."""
+    modules = real_server_modules(spec)
+    if modules:
+        yield exported(
+            f"{me.name}/etc/modules-load.d/lvs.conf",
+            f"# The end of the tunnels: with it {TUNNEL} is there.\n" + "\n".join(modules),
+        )
+    path = real_server_sysctl_file(spec)
+    if path is not None:
+        yield exported(
+            f"{me.name}/{path}",
+            rendered(
+                "sysctl.conf.j2",
+                node=me.name,
+                role="real server",
+                forwarding=spec.forwarding,
+                device=vip_device(spec),
+                sysctls=real_server_sysctls(spec),
+            ),
+        )
+
+
+def checklist(spec: TopologySpec, links: Links) -> ExportedFile:
     """Return what is done in which order, and how each step is seen to have worked."""
     return exported(
         "CHECKLIST.md",
         rendered(
             "checklist.md.j2",
             spec=spec,
-            interface=interface,
+            interface=links.first,
+            inside_interface=links.inside,
+            device=vip_device(spec),
+            nm_tunnel=NM_TUNNEL,
+            sysctl_file=real_server_sysctl_file(spec),
             vips_of={r.name: vips_of(spec, r.name) for r in spec.real_servers},
             first={i.name: i.by_priority()[0].director for i in spec.vrrp_instances},
-            sysctls=REAL_SERVER_SYSCTLS,
+            sysctls=real_server_sysctls(spec),
+            director_sysctls=director_sysctls(spec),
             tls=sorted(tls_places(spec.virtual_servers)),
             odd=sorted(
                 (server, port, path, status)
@@ -120,41 +123,4 @@ def checklist(spec: TopologySpec, interface: str) -> ExportedFile:
             ),
             secure=[vs.key for vs in spec.virtual_servers if is_secure(spec.virtual_servers, vs)],
         ),
-    )
-
-
-def services(spec: TopologySpec, me: RealServerSpec | None = None) -> tuple[Service, ...]:
-    """Return what must be let in: on a director each virtual server; on a real server its part.
-
-    A real server is asked for the VIP by clients, and for its own address by the checks.
-    """
-    found: dict[Service, None] = {}
-    for vs in spec.virtual_servers:
-        protocol = vs.protocol.lower()
-        if me is None:
-            found[Service(vs.vip, vs.port, protocol)] = None
-            continue
-        for member in vs.members:
-            if member.server != me.name:
-                continue
-            found[Service(vs.vip, member.port, protocol)] = None
-            check = member.check
-            if check is not None and check.kind != "MISC_CHECK":
-                by = "udp" if check.kind in UDP_CHECKS else "tcp"
-                found[Service(me.address, check.connect_port or member.port, by)] = None
-        sorry = vs.sorry_server
-        if sorry is not None and sorry.server == me.name:
-            found[Service(vs.vip, sorry.port, protocol)] = None
-    return tuple(found)
-
-
-def peers(spec: TopologySpec, me: DirectorSpec) -> tuple[IPv4Address, ...]:
-    """Return the addresses of the directors whose adverts this one must hear."""
-    return tuple(
-        dict.fromkeys(
-            other.address
-            for instance, _ in instances_of(spec, me)
-            for other in instance.members
-            if other.director != me.name
-        )
     )

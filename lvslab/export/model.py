@@ -7,11 +7,22 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from lvslab.errors import LvslabError
+from lvslab.plan.render import INSIDE_INTERFACE, INTERFACE
 from lvslab.templates import templates
 
 
 class ExportError(LvslabError):
     """A topology that cannot be exported, or a folder that cannot take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What the machines call their interfaces."""
+
+    #: The one that each machine has; with NAT, the clients' side of a director.
+    first: str = INTERFACE
+    #: With NAT, the real servers' side of a director.
+    inside: str = INSIDE_INTERFACE
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from docker.utils import version_gte
 from lvslab import labels
 from lvslab.lab.api import asking
 from lvslab.lab.inventory import FoundContainer, source_volume
+from lvslab.plan.forwarding import INTERFACE_NAME
 from lvslab.plan.model import FilePlan, NetworkPlan, NodePlan, Plan
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _names(api_version: str, count: int) -> list[dict[str, str] | None]:
     """
     if count == 1 or not version_gte(api_version, _CHANCE):
         return [None] * count
-    return [{"com.docker.network.endpoint.ifname": f"eth{n}"} for n in range(count)]
+    return [{INTERFACE_NAME: f"eth{n}"} for n in range(count)]
 
 
 def put_files(client: docker.DockerClient, container: str, plan: NodePlan) -> None:

@@ -30,6 +30,8 @@ _NAT_DIRECTOR_SYSCTLS = {"net.ipv4.ip_forward": "1"}
 #: An auxiliary address of this name is the containers' default gateway, instead of the bridge
 #: (DefaultGatewayV4AuxKey of Docker's bridge driver, since 1.9).
 DEFAULT_GATEWAY = "DefaultGatewayIPv4"
+#: An endpoint's option that names its interface (Docker 28; engines before it do not know it).
+INTERFACE_NAME = "com.docker.network.endpoint.ifname"
 
 
 def real_server_sysctls(spec: TopologySpec) -> tuple[tuple[str, str], ...]:

@@ -91,9 +91,12 @@ def keepalived_conf(
     director: DirectorSpec,
     *,
     interface: str = INTERFACE,
+    inside_interface: str = INSIDE_INTERFACE,
     watched: bool = True,
 ) -> str:
     """Render a director's keepalived.conf; ``watched`` with what lets the lab's agent see it.
+
+    ``interface`` has the VIPs, ``inside_interface`` the real servers' gateway, where there is one.
 
     One keyword a line, always: keepalived takes the rest of a line as the first one's
     arguments and says nothing. What keepalived would do by itself is left out. Where the
@@ -117,7 +120,7 @@ def keepalived_conf(
             garp_interval=max(intervals, default=None),
             garp=garp_lines,
             gateway=None if spec.inside is None else spec.inside.gateway,
-            inside_interface=INSIDE_INTERFACE,
+            inside_interface=inside_interface,
         )
     )
     return text.rstrip("\n") + "\n"

@@ -23,6 +23,12 @@ def export(
     interface: Annotated[
         str, typer.Option(help="What the machines call the interface that carries the VIP.")
     ] = "eth0",
+    inside_interface: Annotated[
+        str | None,
+        typer.Option(
+            help="With NAT, what the directors call the one to the real servers (default: eth1)."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder with files.")] = False,
 ) -> None:
     """Write a topology as files for real machines, Ansible and Compose. Runs nothing."""
@@ -32,7 +38,12 @@ def export(
 
     chosen = choose(topology, lab=s.named_lab)
     dockerfile = (data_dir("dockerfiles") / "node/Dockerfile").read_text(encoding="utf-8")
-    files = export_of(chosen.spec, dockerfile=dockerfile, interface=interface)
+    files = export_of(
+        chosen.spec,
+        dockerfile=dockerfile,
+        interface=interface,
+        inside_interface=inside_interface,
+    )
     target = folder or Path(f"{chosen.spec.name}-export")
     write(files, target, force=force)
     s.out.data({"folder": str(target), "files": [str(f.path) for f in files]})
