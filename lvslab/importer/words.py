@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 
 from lvslab.conf.tree import Node
+from lvslab.plan.render import INTERFACE
 from lvslab.topology.spec import ASKING
 
 Path = tuple[tuple[str, ...], ...]
@@ -59,52 +60,39 @@ FIFOS = frozenset(
 STUB = "/usr/bin/true"
 
 
-def canonical(node: Node, interfaces: frozenset[str], to: str) -> tuple[tuple[str, ...], bool]:
-    """Return a directive's words in one form, and whether they had to be changed for the lab.
-
-    ``interfaces`` are the names that the machine has; all are ``to`` in the lab.
-    """
+def canonical(node: Node) -> tuple[tuple[str, ...], bool]:
+    """Return a directive's words in one form, and whether it is another than theirs."""
     parent = node.parent.keyword if node.parent else ""
     words = [w.value for w in node.words]
+    if parent in _ADDRESSES:
+        return _address(words)
     keyword = _ALIASES.get(words[0], words[0]) if words else ""
     if keyword == "retry" and words[0] != "retry" and parent not in ASKING:
         # keepalived has this name in HTTP_GET and SSL_GET alone, and reads past it elsewhere.
         keyword = words[0]
-    mapped = bool(words) and keyword != words[0]
-    if parent in _ADDRESSES:
-        return _address(words, interfaces, to)
-    rest = []
-    for word in words[1:]:
-        new = to if word in interfaces and keyword in ("interface", "dev") else word
-        mapped |= new != word
-        rest.append(new)
-    if keyword in SCRIPTS and rest and rest[0] != STUB:
+    if keyword in SCRIPTS and len(words) > 1 and words[1] != STUB:
         return (keyword, STUB), True
-    return (keyword, *rest), mapped
+    return (keyword, *words[1:]), bool(words) and keyword != words[0]
 
 
-def _address(words: list[str], interfaces: frozenset[str], to: str) -> tuple[tuple[str, ...], bool]:
+def _address(words: list[str]) -> tuple[tuple[str, ...], bool]:
     """Return a line of virtual_ipaddress: a /32 with its interface, as the lab writes it."""
     try:
         ip = ip_interface(words[0]).ip
     except ValueError:
         return tuple(words), False
     label = words[words.index("label") + 1] if "label" in words[:-1] else None
-    name = next((i for i in interfaces if label and label.startswith(f"{i}:")), None)
-    if label and name:
-        label = to + label[len(name) :]
     # With NAT one of them, the gateway, is not on the interface of the others.
-    on = words[words.index("dev") + 1] if "dev" in words[:-1] else to
-    on = to if on in interfaces else on
+    on = words[words.index("dev") + 1] if "dev" in words[:-1] else INTERFACE
     made = (f"{ip}/32", "dev", on, *(("label", label) if label else ()))
     return made, list(made) != words
 
 
-def path_of(node: Node, interfaces: frozenset[str], to: str) -> Path:
+def path_of(node: Node) -> Path:
     """Return where a directive stands: the blocks it is in and its own words, in one form."""
     found = []
     here: Node | None = node
     while here is not None and here.words:
-        found.append(canonical(here, interfaces, to)[0])
+        found.append(canonical(here)[0])
         here = here.parent
     return tuple(reversed(found))
