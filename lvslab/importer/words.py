@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
+from lvslab.conf import commands
 from lvslab.conf.tree import Node
 from lvslab.plan.render import INTERFACE
 from lvslab.topology.spec import ASKING
@@ -18,25 +19,12 @@ _ALIASES = {
 }
 #: Blocks of which each line is a value by itself.
 _ADDRESSES = frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded"})
-#: Scripts and mail are of the machine, not of the configuration under test.
-SCRIPTS = frozenset(
-    {
-        "notify",
-        "notify_master",
-        "notify_backup",
-        "notify_fault",
-        "notify_stop",
-        "notify_up",
-        "notify_down",
-        "notify_master_rx_lower_pri",
-        "quorum_up",
-        "quorum_down",
-        "script",
-        "misc_path",
-        "startup_script",
-        "shutdown_script",
-    }
+#: A second reader of the lab's own FIFOs, or a second writer, would take the agent's events.
+FIFOS = frozenset(
+    f"{of}notify_fifo{what}" for of in ("", "vrrp_", "lvs_") for what in ("", "_script")
 )
+#: Scripts and mail are of the machine, not of the configuration under test.
+SCRIPTS = commands.SCRIPTS - FIFOS
 MAIL = frozenset(
     {
         "notification_email",
@@ -50,10 +38,6 @@ MAIL = frozenset(
         "no_email_faults",
         "no_checker_emails",
     }
-)
-#: A second reader of the lab's own FIFOs, or a second writer, would take the agent's events.
-FIFOS = frozenset(
-    f"{of}notify_fifo{what}" for of in ("", "vrrp_", "lvs_") for what in ("", "_script")
 )
 #: What a script is replaced by, in the lab: it is there on every node and says yes.
 #: Not /bin/true: /bin is a link, and keepalived calls a script behind one insecure.
