@@ -29,6 +29,15 @@ class Word:
     quoted: bool = False
     #: A quote that is opened and not closed: keepalived drops the word.
     open_quote: bool = False
+    #: What is between it and the word before it: nothing in ``"a"b``, which is two words.
+    gap: str = " "
+
+    @property
+    def raw(self) -> str:
+        """It with its quotes."""
+        if not self.quoted:
+            return self.value
+        return f'"{self.value}' if self.open_quote else f'"{self.value}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +54,16 @@ class Text:
 
     def words(self, start: int = 0, end: int | None = None) -> list[Word]:
         """Return the words between two offsets (alloc_strvec_r() of lib/parser.c)."""
-        found = []
+        found: list[Word] = []
+        before = start
         for match in _WORD.finditer(self.value, start, len(self.value) if end is None else end):
             raw = match[0]
             quoted = raw[0] == '"'
             unclosed = quoted and (len(raw) == 1 or raw[-1] != '"')
             value = (raw[1:] if unclosed else raw[1:-1]) if quoted else raw
-            found.append(Word(value, self.place(match.start(), match.end()), quoted, unclosed))
+            at = self.place(match.start(), match.end())
+            found.append(Word(value, at, quoted, unclosed, self.value[before : match.start()]))
+            before = match.end()
         return found
 
     def place(self, start: int, end: int) -> Position:

@@ -142,7 +142,7 @@ def render(root: Node, indent: str = "    ") -> str:
     out: list[str] = []
 
     def write(node: Node, level: int) -> None:
-        line = indent * level + " ".join(_quoted(w) for w in node.words)
+        line = indent * level + _line(node.words)
         out.append(line + (" {" if node.words and node.is_block else "{" if node.is_block else ""))
         if node.is_block:
             for child in node.children:
@@ -154,6 +154,13 @@ def render(root: Node, indent: str = "    ") -> str:
             out.append("")
         write(node, 0)
     return "\n".join(out) + "\n" if out else ""
+
+
+def _line(words: list[Word]) -> str:
+    # In a script's line blanks within single quotes count, and those after a backslash.
+    exact = any(c in w.value for w in words for c in "'\\")
+    gaps = [w.gap if exact or not w.gap else " " for w in words]
+    return "".join(gap + _quoted(w) for gap, w in zip(["", *gaps[1:]], words, strict=True))
 
 
 def _quoted(word: Word) -> str:

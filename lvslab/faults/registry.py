@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from lvslab import faults
 from lvslab.errors import FaultError
 from lvslab.faults.model import A_ROLE, Effect, Fault, Params, Target, roles_of, target_of
 from lvslab.plan.model import Role
+from lvslab.topology.problems import did_you_mean
 from lvslab.topology.spec import TopologySpec
 
 #: Files of the package that define no fault.
@@ -73,13 +73,12 @@ def faults_for(role: Role) -> tuple[Fault, ...]:
 
 
 def get(name: str) -> Fault:
-    """Return the fault of that name. Raises FaultError that lists all and guesses."""
+    """Return the fault of that name. Raises FaultError that guesses which was meant."""
     known = all_faults()
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    raise FaultError(f"there is no fault {name!r}", fix=f"{guess}supported: {', '.join(known)}")
+    hint = did_you_mean(name, known) or "'lvslab faults' lists them"
+    raise FaultError(f"there is no fault {name!r}", fix=hint)
 
 
 def effect_of(name: str, role: Role) -> Effect | None:
@@ -116,10 +115,9 @@ def _mistake(fault: Fault, details: ErrorDetails) -> Mistake:
     key = str(details["loc"][0]) if details["loc"] else ""
     known = list(fault.params.model_fields)
     if details["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(key, known, n=1)
-        guess = f"did you mean {close[0]!r}? " if close else ""
         what = f"fault {fault.name!r} has no parameter {key!r}"
-        return Mistake(key, what, f"{guess}it has {', '.join(known) or 'none'}")
+        fix = f"{did_you_mean(key, known)} it has {', '.join(known) or 'none'}"
+        return Mistake(key, what, fix.lstrip())
     what = details["msg"].removeprefix("Value error, ")
     what = what[:1].lower() + what[1:]
     fix = f"'lvslab faults {fault.name}' says what it takes"
@@ -156,10 +154,11 @@ def choose(
     fault = fitting[0] if name is None else get(name)
     if target.role not in fault.roles:
         aims = [n for n, r in roles_of(spec).items() if r in fault.roles]
+        role = A_ROLE[target.role]
+        aim = f"aim it at one of {', '.join(aims)}" if aims else "no node of this lab can have it"
         raise FaultError(
-            f"fault {name!r} makes no sense on {node}, which is {A_ROLE[target.role]}",
-            fix=f"on {node}: {', '.join(f.name for f in fitting)}; "
-            f"{name} can be aimed at: {', '.join(aims) or 'nothing in this lab'}",
+            f"fault {name!r} makes no sense on {node}, which is {role}",
+            fix=f"{aim}; 'lvslab faults' lists those for {role}",
         )
     target = replace(target, params=parameters(fault, params or {}))
     if (why := fault.refuses(target)) is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import get_args
 
+from lvslab.conf.commands import command_of, joined
 from lvslab.conf.lexer import Word
 from lvslab.conf.tree import Node
 from lvslab.conf.values import ipv4, whole
@@ -234,26 +236,42 @@ def scripts(twins: Twins, programs: Mapping[str, str]) -> None:
             of = node.parent
             if of is None:
                 continue
+            why = ""
             if node.keyword in ("script", "misc_path") and program_of(node) in programs:
-                twins.tell(node, Fate.KEPT, "the lab's directors have the program that you gave")
-            elif node.keyword == "script" and of.keyword == "vrrp_script":
+                if node.keyword == "script" or _can_be_said(node):
+                    note = "the lab's directors have the program that you gave"
+                    twins.tell(node, Fate.KEPT, note)
+                    continue
+                why = "an argument has a quote or a backslash, which no topology can say: "
+            if node.keyword == "script" and of.keyword == "vrrp_script":
                 _stub(twins, node, of.arg())
             elif node.keyword == "misc_path" and of.parent is not None:
-                _stub(twins, node, of.parent.arg())
+                _stub(twins, node, of.parent.arg(), why)
             elif node.keyword == "script_user" and node.arg() != "root":
                 twins.say(node, ["script_user", "root"], Fate.MAPPED)
 
 
 def program_of(node: Node) -> str:
     """Return the path of what a script's line runs; empty where it says none."""
-    return (" ".join(node.args).split() or [""])[0]
+    return command_of(node).program
 
 
-def _stub(twins: Twins, node: Node, of: str) -> None:
+def _can_be_said(node: Node) -> bool:
+    """Have a MISC_CHECK's command as its first word, as a topology has it; say whether it can."""
+    argv = command_of(node).argv
+    if command_of(Node([node.words[0], replace(node.words[1], quoted=True)])).argv != argv:
+        command = joined(argv)
+        if command is None:
+            return False
+        node.words = [node.words[0], Word(command, node.words[1].at, quoted=True)]
+    return True
+
+
+def _stub(twins: Twins, node: Node, of: str, why: str = "") -> None:
     at = node.words[0].at
     command = f"/usr/bin/test ! -e /run/lvslab/fail-{of}"
     if node.arg() == command:
         return
     node.words = [node.words[0], Word(command, at, quoted=True)]
-    note = f"succeeds in the lab until its director has /run/lvslab/fail-{of}"
+    note = f"{why}succeeds in the lab until its director has /run/lvslab/fail-{of}"
     twins.tell(node, Fate.STUBBED, note)

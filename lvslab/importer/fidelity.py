@@ -15,10 +15,9 @@ from lvslab.importer.pools import IN_CHECKS, SERVER, forwarding
 from lvslab.importer.twins import Twins
 from lvslab.importer.vrrp import INSTANCE
 from lvslab.importer.words import FIFOS, MAIL, SCRIPTS, STUB, Path, canonical, path_of
-from lvslab.plan.render import INTERFACE, keepalived_conf
+from lvslab.plan.render import keepalived_conf
 from lvslab.topology.spec import Forwarding, TopologySpec
 
-_NONE: frozenset[str] = frozenset()
 #: What of a block a topology says; the rest it has from one director.
 _SAID = {"vrrp_instance": INSTANCE, "virtual_server": SERVER, "global_defs": {"router_id"}}
 #: What of a director's adverts the lab works out for itself.
@@ -41,8 +40,8 @@ def entries(twins: Twins, spec: TopologySpec, *, standins: bool) -> Iterator[Ent
     for source in twins.given:
         (director,) = (d for d in spec.directors if d.name == source.name)
         made = load_text(keepalived_conf(spec, director, watched=False), source.name)
-        there = Counter(path_of(n, _NONE, INTERFACE) for n in made.root.walk())
-        servers = {path_of(n, _NONE, INTERFACE) for n in made.root.all("virtual_server")}
+        there = Counter(path_of(n) for n in made.root.walk())
+        servers = {path_of(n) for n in made.root.all("virtual_server")}
         gone: set[int] = set()
         for node in source.config.root.walk():
             if node.parent is not None and id(node.parent) in gone:
@@ -65,12 +64,12 @@ def _fate(
     told, twin = twins.told(node), twins.twin(node)
     if twin is None:
         return (*(told or (Fate.UNSUPPORTED, "not in the lab")), False)
-    path = path_of(twin, _NONE, INTERFACE)
+    path = path_of(twin)
     if there[path] > 0:
         there[path] -= 1
         if told is None:
             return (*_kept(twin), True)
-        return told[0], told[1] or " ".join(canonical(twin, _NONE, INTERFACE)[0]), True
+        return told[0], told[1] or " ".join(canonical(twin)[0]), True
     if twin.keyword == "virtual_server":
         return Fate.UNSUPPORTED, _why_server(node, twin, twins, method), False
     fate, note = _absent(twin, there, path)
@@ -93,13 +92,13 @@ def _as_made(lines: Sequence[Node], servers: Set[Path], note: str) -> tuple[Fate
     """Return what became of a line that is in the lab as these, if they are there."""
     if not lines:
         return Fate.MAPPED, "no virtual_server uses it, in the lab as well"
-    if any(path_of(line, _NONE, INTERFACE) in servers for line in lines):
+    if any(path_of(line) in servers for line in lines):
         return Fate.MAPPED, note
     return Fate.UNSUPPORTED, "the virtual_server that uses it is not in the lab"
 
 
 def _kept(twin: Node) -> tuple[Fate, str]:
-    words, changed = canonical(twin, _NONE, INTERFACE)
+    words, changed = canonical(twin)
     if not changed:
         return Fate.KEPT, _ignored(twin)
     if twin.keyword in SCRIPTS:

@@ -12,44 +12,39 @@ from lvslab.conf.values import whole
 from lvslab.conf.view import CHECKS
 from lvslab.importer.model import ImportProblem
 from lvslab.importer.words import MAIL, SCRIPTS, STUB
-from lvslab.topology.spec import ASKING, Forwarding
+from lvslab.topology.spec import ASKING, CheckKind, Forwarding, SchedulerFlag
 
-_FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3")
+_FLAGS = get_args(SchedulerFlag)
 #: What of a virtual server each check inherits: a topology has it there.
 IN_CHECKS = ("retry", "delay_before_retry", "connect_timeout")
+#: Of these one line of a virtual server counts, the last. Several names are one line.
+SERVER_VALUES = (
+    "delay_loop",
+    "lb_algo lvs_sched",
+    "lb_kind lvs_method",
+    "protocol",
+    "persistence_timeout",
+    "persistence_granularity",
+    "quorum",
+    "hysteresis",
+    "sorry_server",
+    "inhibit_on_failure",
+    *IN_CHECKS,
+)
 #: Of a virtual server a topology says these; the rest is in its raw text.
 SERVER = frozenset(
     [
         *_FLAGS,
-        "delay_loop",
-        "lb_algo",
-        "lvs_sched",
-        "lb_kind",
-        "lvs_method",
-        "protocol",
-        "persistence_timeout",
-        "persistence_granularity",
-        "quorum",
-        "hysteresis",
+        *" ".join(SERVER_VALUES).split(),
         "alpha",
         "omega",
         "ops",
-        "sorry_server",
         "sorry_server_inhibit",
         "real_server",
-        "inhibit_on_failure",
-        *IN_CHECKS,
     ]
 )
 #: The checks that a topology has.
-_CHECKS = (
-    "HTTP_GET",
-    "SSL_GET",
-    "TCP_CHECK",
-    "UDP_CHECK",
-    "DNS_CHECK",
-    "MISC_CHECK",
-)
+_CHECKS = get_args(CheckKind)
 #: A ping needs no key: any node answers it.
 _REAL = frozenset({"weight", "inhibit_on_failure", *CHECKS}) - {"PING_CHECK"}
 

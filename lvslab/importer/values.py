@@ -13,7 +13,9 @@ from lvslab.conf.tree import Node
 from lvslab.conf.values import ipv4, number
 from lvslab.conf.view import CHECKS
 from lvslab.importer.model import Fate
+from lvslab.importer.pools import SERVER_VALUES
 from lvslab.importer.twins import Twins
+from lvslab.importer.vrrp import INSTANCE_VALUES
 from lvslab.lint.ranges import RANGES
 from lvslab.topology.spec import ASKING, DnsType, Forwarding, Scheduler
 
@@ -22,38 +24,9 @@ _TIMES = ("connect_timeout", "delay_before_retry")
 _CHECK = ("connect_port", *_TIMES, "retry", "misc_path", "misc_timeout", "type")
 _ONE: dict[str, tuple[str, ...]] = {
     "global_defs": ("router_id",),
-    "vrrp_instance": (
-        "state",
-        "interface",
-        "virtual_router_id",
-        "priority",
-        "version",
-        "advert_int",
-        "nopreempt",
-        "preempt_delay",
-        "mcast_src_ip unicast_src_ip",
-        "garp_master_delay",
-        "garp_master_repeat",
-        "garp_master_refresh",
-        "garp_master_refresh_repeat",
-        "garp_lower_prio_delay",
-        "garp_lower_prio_repeat",
-    ),
+    "vrrp_instance": INSTANCE_VALUES,
     "authentication": ("auth_type", "auth_pass"),
-    "virtual_server": (
-        "delay_loop",
-        "lb_algo lvs_sched",
-        "lb_kind lvs_method",
-        "protocol",
-        "persistence_timeout",
-        "persistence_granularity",
-        "quorum",
-        "hysteresis",
-        "sorry_server",
-        "inhibit_on_failure",
-        "retry",
-        *_TIMES,
-    ),
+    "virtual_server": SERVER_VALUES,
     "real_server": ("weight", "inhibit_on_failure"),
     **dict.fromkeys(CHECKS, _CHECK),
     **dict.fromkeys(ASKING, ("connect_port", *_TIMES, "retry nb_get_retry")),

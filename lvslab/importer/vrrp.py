@@ -11,29 +11,32 @@ from lvslab.conf.values import whole
 from lvslab.importer.model import ImportProblem, Source
 from lvslab.importer.pools import raw_of
 
+#: Of these one line of an instance counts, the last. Several names are one line.
+INSTANCE_VALUES = (
+    "state",
+    "interface",
+    "virtual_router_id",
+    "priority",
+    "version",
+    "advert_int",
+    "nopreempt",
+    "preempt_delay",
+    "mcast_src_ip unicast_src_ip",
+    "garp_master_delay",
+    "garp_master_repeat",
+    "garp_master_refresh",
+    "garp_master_refresh_repeat",
+    "garp_lower_prio_delay",
+    "garp_lower_prio_repeat",
+)
 #: Of an instance a topology says these; the rest is in its raw text.
 INSTANCE = frozenset(
     [
-        "state",
-        "interface",
-        "virtual_router_id",
-        "priority",
-        "version",
-        "advert_int",
-        "nopreempt",
-        "preempt_delay",
-        "unicast_src_ip",
-        "mcast_src_ip",
+        *" ".join(INSTANCE_VALUES).split(),
         "unicast_peer",
         "authentication",
         "virtual_ipaddress",
         "virtual_ipaddress_excluded",
-        "garp_master_delay",
-        "garp_master_repeat",
-        "garp_master_refresh",
-        "garp_master_refresh_repeat",
-        "garp_lower_prio_delay",
-        "garp_lower_prio_repeat",
         "track_interface",
     ]
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
+from lvslab.conf import commands
 from lvslab.conf.tree import Node
+from lvslab.plan.render import INTERFACE
 from lvslab.topology.spec import ASKING
 
 Path = tuple[tuple[str, ...], ...]
@@ -17,25 +19,12 @@ _ALIASES = {
 }
 #: Blocks of which each line is a value by itself.
 _ADDRESSES = frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded"})
-#: Scripts and mail are of the machine, not of the configuration under test.
-SCRIPTS = frozenset(
-    {
-        "notify",
-        "notify_master",
-        "notify_backup",
-        "notify_fault",
-        "notify_stop",
-        "notify_up",
-        "notify_down",
-        "notify_master_rx_lower_pri",
-        "quorum_up",
-        "quorum_down",
-        "script",
-        "misc_path",
-        "startup_script",
-        "shutdown_script",
-    }
+#: A second reader of the lab's own FIFOs, or a second writer, would take the agent's events.
+FIFOS = frozenset(
+    f"{of}notify_fifo{what}" for of in ("", "vrrp_", "lvs_") for what in ("", "_script")
 )
+#: Scripts and mail are of the machine, not of the configuration under test.
+SCRIPTS = commands.SCRIPTS - FIFOS
 MAIL = frozenset(
     {
         "notification_email",
@@ -50,61 +39,44 @@ MAIL = frozenset(
         "no_checker_emails",
     }
 )
-#: A second reader of the lab's own FIFOs, or a second writer, would take the agent's events.
-FIFOS = frozenset(
-    f"{of}notify_fifo{what}" for of in ("", "vrrp_", "lvs_") for what in ("", "_script")
-)
 #: What a script is replaced by, in the lab: it is there on every node and says yes.
 #: Not /bin/true: /bin is a link, and keepalived calls a script behind one insecure.
 STUB = "/usr/bin/true"
 
 
-def canonical(node: Node, interfaces: frozenset[str], to: str) -> tuple[tuple[str, ...], bool]:
-    """Return a directive's words in one form, and whether they had to be changed for the lab.
-
-    ``interfaces`` are the names that the machine has; all are ``to`` in the lab.
-    """
+def canonical(node: Node) -> tuple[tuple[str, ...], bool]:
+    """Return a directive's words in one form, and whether it is another than theirs."""
     parent = node.parent.keyword if node.parent else ""
     words = [w.value for w in node.words]
+    if parent in _ADDRESSES:
+        return _address(words)
     keyword = _ALIASES.get(words[0], words[0]) if words else ""
     if keyword == "retry" and words[0] != "retry" and parent not in ASKING:
         # keepalived has this name in HTTP_GET and SSL_GET alone, and reads past it elsewhere.
         keyword = words[0]
-    mapped = bool(words) and keyword != words[0]
-    if parent in _ADDRESSES:
-        return _address(words, interfaces, to)
-    rest = []
-    for word in words[1:]:
-        new = to if word in interfaces and keyword in ("interface", "dev") else word
-        mapped |= new != word
-        rest.append(new)
-    if keyword in SCRIPTS and rest and rest[0] != STUB:
+    if keyword in SCRIPTS and len(words) > 1 and words[1] != STUB:
         return (keyword, STUB), True
-    return (keyword, *rest), mapped
+    return (keyword, *words[1:]), bool(words) and keyword != words[0]
 
 
-def _address(words: list[str], interfaces: frozenset[str], to: str) -> tuple[tuple[str, ...], bool]:
+def _address(words: list[str]) -> tuple[tuple[str, ...], bool]:
     """Return a line of virtual_ipaddress: a /32 with its interface, as the lab writes it."""
     try:
         ip = ip_interface(words[0]).ip
     except ValueError:
         return tuple(words), False
     label = words[words.index("label") + 1] if "label" in words[:-1] else None
-    name = next((i for i in interfaces if label and label.startswith(f"{i}:")), None)
-    if label and name:
-        label = to + label[len(name) :]
     # With NAT one of them, the gateway, is not on the interface of the others.
-    on = words[words.index("dev") + 1] if "dev" in words[:-1] else to
-    on = to if on in interfaces else on
+    on = words[words.index("dev") + 1] if "dev" in words[:-1] else INTERFACE
     made = (f"{ip}/32", "dev", on, *(("label", label) if label else ()))
     return made, list(made) != words
 
 
-def path_of(node: Node, interfaces: frozenset[str], to: str) -> Path:
+def path_of(node: Node) -> Path:
     """Return where a directive stands: the blocks it is in and its own words, in one form."""
     found = []
     here: Node | None = node
     while here is not None and here.words:
-        found.append(canonical(here, interfaces, to)[0])
+        found.append(canonical(here)[0])
         here = here.parent
     return tuple(reversed(found))

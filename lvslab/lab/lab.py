@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from docker.models.containers import Container
 
 from lvslab import labels, topology
+from lvslab.closing import Closing
 from lvslab.errors import AgentError, LabError, NotFoundError
 from lvslab.faults.model import Operation
 from lvslab.lab.api import asking
@@ -105,7 +106,7 @@ class Node:
         return self._link
 
 
-class Lab:
+class Lab(Closing):
     """A lab that is on an engine. Closing it leaves the lab as it is."""
 
     def __init__(
@@ -221,12 +222,6 @@ class Lab:
         """Detach from all agents."""
         for node in self.nodes.values():
             node.close()
-
-    def __enter__(self) -> Lab:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _of_role(self, role: str) -> list[Node]:
         return [n for n in self.nodes.values() if n.role == role]

@@ -17,13 +17,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import ReadTimeout, RequestException
 
+from lvslab.closing import Closing
 from lvslab.errors import AgentError, EngineError, LabError, NotReadyError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def with_log(text: str, container: Container) -> str:
     return "\n    ".join([f"{text}; its last log lines:", *lines])
 
 
-class Subscription:
+class Subscription(Closing):
     """Events of one or more agents, in order of arrival, from the moment of subscribing.
 
     Iterating ends when the subscription is closed. Raises AgentError once an agent that it
@@ -102,19 +102,8 @@ class Subscription:
             link._unlisten(self)
         self._queue.put(None)
 
-    def __enter__(self) -> Subscription:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class AgentLink:
+class AgentLink(Closing):
     """An open stream to the agent of one node. Safe to use from several threads.
 
     Any number of links to one agent can be open at once: each sees every event, and takes
@@ -214,17 +203,6 @@ class AgentLink:
         if threading.current_thread() is not self._reader:
             self._reader.join()
         self._socket.close()
-
-    def __enter__(self) -> AgentLink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _listen(self, subscription: Subscription) -> None:
         with self._lock:

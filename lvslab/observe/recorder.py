@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from lvslab.closing import Closing
 from lvslab.errors import LabError, NotReadyError
 from lvslab.observe import expect
 from lvslab.observe.collector import Collector, Lab
@@ -36,7 +36,7 @@ _COUNT = 25
 _BEAT = 0.2
 
 
-class Recorder:
+class Recorder(Closing):
     """Records everything that a lab's nodes tell, while a probe asks every virtual server.
 
     A context manager: it ends the probe. Times are those of the engine's clock, in seconds.
@@ -91,14 +91,6 @@ class Recorder:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def begin(self) -> None:
         """Follow every node and start the probe. Raises AgentError; then :meth:`close` it."""

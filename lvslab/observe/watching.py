@@ -6,9 +6,9 @@ import random
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
+from lvslab.closing import Closing
 from lvslab.errors import FaultError
 from lvslab.observe import expect
 from lvslab.observe.collector import Collector, Lab
@@ -19,7 +19,7 @@ from lvslab.timeline.result import FaultResult, analyse
 __all__ = ["CLIENT_BACK", "CLIENT_LOST", "HEALING", "FaultSession", "OnEvent"]
 
 
-class FaultSession:
+class FaultSession(Closing):
     """A recording around one fault. A context manager: it ends the probe.
 
     Raises FaultError when the fault makes no sense on the node or one is in it already.
@@ -55,14 +55,6 @@ class FaultSession:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def wait_steady(self) -> None:
         """Wait until each real server that should answers, and nothing fails.

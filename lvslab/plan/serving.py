@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Any
 
-from lvslab.topology.spec import CheckSpec, TopologySpec
+from lvslab.topology.spec import CheckSpec, Protocol, TopologySpec
 from lvslab.topology.spoken import UDP_CHECKS, asked_port, dns_ports
 
 #: What keepalived sends where a UDP_CHECK has no payload (layer4.c, set_buf() and UDP_BUFSIZE).
@@ -16,18 +16,18 @@ _MAX_REPLY = 255
 
 def httpd_ports(spec: TopologySpec, server: str) -> tuple[int, ...]:
     """Return the TCP ports at which a real server's httpd listens."""
-    return tuple(sorted(_tcp(spec, server) - dns_ports(spec.virtual_servers)))
+    return tuple(sorted(_ports(spec, server, "TCP") - dns_ports(spec.virtual_servers)))
 
 
 def dns_at(spec: TopologySpec, server: str) -> tuple[int, ...]:
     """Return the ports, UDP and TCP, at which a real server has a DNS server."""
-    wanted = _tcp(spec, server) | _udp(spec, server)
+    wanted = _ports(spec, server, "TCP") | _ports(spec, server, "UDP")
     return tuple(sorted(wanted & dns_ports(spec.virtual_servers)))
 
 
 def datagrams_at(spec: TopologySpec, server: str) -> tuple[int, ...]:
     """Return the UDP ports at which a real server answers whatever comes."""
-    return tuple(sorted(_udp(spec, server) - dns_ports(spec.virtual_servers)))
+    return tuple(sorted(_ports(spec, server, "UDP") - dns_ports(spec.virtual_servers)))
 
 
 def dns_argv(port: int, address: IPv4Address) -> list[str]:
@@ -88,35 +88,27 @@ def udp_services(spec: TopologySpec, server: str, address: IPv4Address) -> list[
     return services
 
 
-def _tcp(spec: TopologySpec, server: str) -> set[int]:
+def _ports(spec: TopologySpec, server: str, protocol: Protocol) -> set[int]:
+    """Return the ports of one protocol at which something of a real server is asked."""
     found: set[int] = set()
     for vs in spec.virtual_servers:
+        served = vs.protocol == protocol
         for member in vs.members:
             if member.server != server:
                 continue
-            if vs.protocol == "TCP":
+            if served:
                 found.add(member.port)
-            check = member.check
-            if check is not None and check.connect_port and check.kind not in UDP_CHECKS:
-                found.add(check.connect_port)
-        if vs.protocol == "TCP" and vs.sorry_server and vs.sorry_server.server == server:
-            found.add(vs.sorry_server.port)
-    return found
-
-
-def _udp(spec: TopologySpec, server: str) -> set[int]:
-    found: set[int] = set()
-    for vs in spec.virtual_servers:
-        for member in vs.members:
-            if member.server != server:
-                continue
-            if vs.protocol == "UDP":
-                found.add(member.port)
-            if member.check is not None and member.check.kind in UDP_CHECKS:
+            if _asks_by(member.check) == protocol:
                 found.add(asked_port(member))
-        if vs.protocol == "UDP" and vs.sorry_server and vs.sorry_server.server == server:
+        if served and vs.sorry_server and vs.sorry_server.server == server:
             found.add(vs.sorry_server.port)
     return found
+
+
+def _asks_by(check: CheckSpec | None) -> Protocol | None:
+    if check is None or check.kind == "MISC_CHECK":
+        return None  # a script asks what it likes
+    return "UDP" if check.kind in UDP_CHECKS else "TCP"
 
 
 def _reply(check: CheckSpec, pattern: str) -> str:

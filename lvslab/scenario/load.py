@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from lvslab.errors import FaultError, LvslabError
 from lvslab.faults.model import A_ROLE, roles_of
-from lvslab.faults.registry import all_faults, choose, get, mistakes
+from lvslab.faults.registry import choose, get, mistakes
 from lvslab.observe.expect import usual_rate
 from lvslab.plan.model import Role
 from lvslab.scenario import expectations
@@ -152,8 +152,7 @@ class _Reader:
         try:
             fault = get(model.fault)
         except FaultError as error:
-            hint = did_you_mean(model.fault, all_faults()) or "'lvslab faults' lists them"
-            self._bad((*path, "fault"), error.what, hint)
+            self._bad((*path, "fault"), error.what, error.fix or "")
         else:
             if model.target is None and "director" not in fault.roles:
                 target = ANY_SERVER

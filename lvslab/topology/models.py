@@ -10,7 +10,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lvslab.topology.shorthands import block, digits, names, reply, several
-from lvslab.topology.spec import Debian, DnsType, Forwarding, Protocol, Scheduler
+from lvslab.topology.spec import (
+    CheckKind,
+    Debian,
+    DnsType,
+    Forwarding,
+    Protocol,
+    Scheduler,
+    SchedulerFlag,
+)
 from lvslab.topology.values import (
     Address,
     DnsName,
@@ -170,15 +178,7 @@ class VrrpInstance(Vrrp):
     """Lines put verbatim at the end of the vrrp_instance block."""
 
 
-CheckType = Literal[
-    "HTTP_GET",
-    "SSL_GET",
-    "TCP_CHECK",
-    "UDP_CHECK",
-    "DNS_CHECK",
-    "MISC_CHECK",
-    "none",
-]
+CheckType = Literal[CheckKind, "none"]
 
 
 class Check(Model):
@@ -259,11 +259,6 @@ class Sorry(Model):
     """Its port: another than the virtual server's with NAT only. Default: the virtual server's."""
     inhibit: bool = False
     """sorry_server_inhibit: weight 0 instead of removal."""
-
-
-SchedulerFlag = Literal[
-    "sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3"
-]
 
 
 class VirtualServer(Model):

@@ -15,6 +15,9 @@ Debian = Literal["bookworm", "trixie"]
 Scheduler = Literal[
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh"
 ]
+SchedulerFlag = Literal[
+    "sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3"
+]
 Forwarding = Literal["DR", "NAT", "TUN"]
 Protocol = Literal["TCP", "UDP"]
 CheckKind = Literal[
@@ -148,7 +151,7 @@ class VirtualServerSpec:
     port: int
     protocol: Protocol
     scheduler: Scheduler
-    scheduler_flags: tuple[str, ...]
+    scheduler_flags: tuple[SchedulerFlag, ...]
     forwarding: Forwarding
     delay_loop: float
     persistence_timeout: int | None

@@ -14,32 +14,28 @@ from lvslab.lab.answers import ask, virtual_server
 from lvslab.timeline import bounds
 
 from .proofs import opened
+from .small import VIP, head
 from .test_observing import heard
-from .test_udp import within
+from .test_udp import table, within
 
 pytestmark = pytest.mark.engine
 
-VIP = "172.29.1.100"
 #: 443 over both protocols, as HTTP/3 has it; 514 is UDP, and its check asks a page over TLS.
-LAB = f"""
-name: beside
-network: {{subnet: 172.29.0.0/16}}
-directors: {{lvs1: {{address: 172.29.1.1}}}}
-real_servers: {{rs1: {{address: 172.29.1.10}}, rs2: {{address: 172.29.1.11}}}}
-clients: {{client: {{address: 172.29.1.200}}}}
-vrrp_instances: {{VI_1: {{vips: [{VIP}], version: 3, advert_int: 0.1}}}}
+LAB = (
+    head("beside", directors=1)
+    + """
 virtual_servers:
   - port: 443
     delay_loop: 1
-    check: {{type: SSL_GET, connect_timeout: 1, retry: 1, delay_before_retry: 0.5}}
+    check: {type: SSL_GET, connect_timeout: 1, retry: 1, delay_before_retry: 0.5}
   - port: 443
     protocol: UDP
     delay_loop: 4
-    check: {{type: UDP_CHECK, payload: 41, require_reply: true, connect_timeout: 2, retry: 1}}
+    check: {type: UDP_CHECK, payload: 41, require_reply: true, connect_timeout: 2, retry: 1}
   - port: 53
     protocol: UDP
     delay_loop: 1
-    check: {{type: DNS_CHECK, dns_type: A, connect_timeout: 2, retry: 1}}
+    check: {type: DNS_CHECK, dns_type: A, connect_timeout: 2, retry: 1}
   - port: 514
     protocol: UDP
     delay_loop: 1
@@ -52,6 +48,7 @@ virtual_servers:
       retry: 1
       delay_before_retry: 0.5
 """
+)
 EVERYONE = ["172.29.1.10", "172.29.1.11"]
 KEYS = [("TCP", 443), ("UDP", 443), ("UDP", 53), ("UDP", 514)]
 #: What a check of httpd keeps in the table.
@@ -64,13 +61,6 @@ def lab(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     path.write_text(LAB)
     with opened(path, "beside") as made:
         yield made
-
-
-def table(lab: Lab) -> dict[tuple[str, int], list[str]]:
-    rows = lab.nodes["lvs1"].link().request("status", timeout=60)["ipvs"]
-    return {
-        (row["protocol"], row["port"]): sorted(s["address"] for s in row["servers"]) for row in rows
-    }
 
 
 def test_every_check_passes_and_every_program_runs(lab: Lab) -> None:

@@ -23,18 +23,14 @@ from lvslab.report.terminal import closing
 from lvslab.timeline.result import FaultResult, removal_times
 
 from .proofs import in_node, opened
+from .small import VIP, head
 
 pytestmark = pytest.mark.engine
 
-VIP = "172.29.1.100"
 GONE = "/gone?for=good"
-LAB = f"""
-name: tls
-network: {{subnet: 172.29.0.0/16}}
-directors: {{lvs1: {{address: 172.29.1.1}}, lvs2: {{address: 172.29.1.2}}}}
-real_servers: {{rs1: {{address: 172.29.1.10}}, rs2: {{address: 172.29.1.11}}}}
-clients: {{client: {{address: 172.29.1.200}}}}
-vrrp_instances: {{VI_1: {{vips: [{VIP}], version: 3, advert_int: 0.1}}}}
+LAB = (
+    head("tls", directors=2)
+    + f"""
 virtual_servers:
   - port: 443
     delay_loop: 1
@@ -45,6 +41,7 @@ virtual_servers:
       {{path: "{GONE}", status_code: 404, connect_timeout: 1, retry: 1, delay_before_retry: 0.5}}
 director_sysctls: {{net.ipv4.vs.expire_nodest_conn: 1}}
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -69,12 +69,13 @@ def import_(
         )
     sources = []
     for name, paths in files.items():
-        own = _read(IPv4Address, told[name]) if name in told else None
+        given = told.get(name)
+        own = _read(IPv4Address, given, f"--address {name}=192.0.2.1") if given else None
         sources.append(Source(name, load_all(paths, config_id=name), own))
     made = import_confs(
         sources,
         name=s.named_lab or output.stem,
-        subnet=_read(IPv4Network, subnet) if subnet else None,
+        subnet=_read(IPv4Network, subnet, "--subnet 192.0.2.0/24") if subnet else None,
         programs={
             path: read_text(Path(file), "script", "--script PATH=FILE names one that is there")
             for path, file in pairs(script or (), "--script", "PATH=FILE").items()
@@ -116,11 +117,15 @@ def import_(
     s.out.next(f"lvslab plan {output} --files", f"lvslab up {output}")
 
 
-def _read(kind: type[T], text: str) -> T:
-    """Return an address or a network of the command line. Raises ImportProblem."""
+def _read(kind: type[T], text: str, form: str) -> T:
+    """Return what an option gives as an address or a network; ``form`` is one that is right.
+
+    Raises ImportProblem.
+    """
     from lvslab.importer import ImportProblem
 
     try:
         return kind(text)
     except ValueError as error:
-        raise ImportProblem(str(error), where="command line", fix="give IPv4") from error
+        where = form.partition(" ")[0]
+        raise ImportProblem(str(error), where=where, fix=f"write IPv4, as in {form}") from error

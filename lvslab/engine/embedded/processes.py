@@ -11,6 +11,8 @@ import os
 import select
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,37 +73,38 @@ def end(processes: list[Process], *, grace: float = 0.0) -> list[Process]:
 
 def _signal(processes: list[Process], number: signal.Signals) -> None:
     for process in processes:
-        try:
-            # The descriptor pins the process: between the check and the signal the pid cannot
-            # come to mean another one.
-            handle = os.pidfd_open(process.pid)
-        except ProcessLookupError:
-            continue
-        try:
-            if process.alive():
+        with _pinned(process) as handle, suppress(ProcessLookupError):
+            if handle is not None:
                 signal.pidfd_send_signal(handle, number)
-        except ProcessLookupError:
-            continue
-        finally:
-            os.close(handle)
 
 
 def await_end(processes: list[Process], seconds: float) -> list[Process]:
     """Wait until processes have ended by themselves; returns those that have not."""
     deadline = time.monotonic() + seconds
     for process in processes:
-        try:
-            handle = os.pidfd_open(process.pid)
-        except ProcessLookupError:
-            continue
-        try:
-            if process.alive():
+        with _pinned(process) as handle:
+            if handle is not None:
                 poll = select.poll()
                 poll.register(handle, select.POLLIN)
                 poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-        finally:
-            os.close(handle)
     return [p for p in processes if p.alive()]
+
+
+@contextmanager
+def _pinned(process: Process) -> Iterator[int | None]:
+    """Give a descriptor of a process; None where it has ended.
+
+    It pins the process: what is done by it cannot be done to another that has the pid since.
+    """
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        yield None
+        return
+    try:
+        yield handle if process.alive() else None
+    finally:
+        os.close(handle)
 
 
 def _stat(pid: int) -> tuple[int, str] | None:

@@ -7,9 +7,9 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from lvslab.closing import Closing
 from lvslab.errors import EngineError
 
 #: Seconds that QEMU may take from the event of a finished migration to letting go of it.
@@ -19,7 +19,7 @@ _FINISHING = 30.0
 _UNDER_WAY = ("setup", "active", "device", "pre-switchover")
 
 
-class Qmp:
+class Qmp(Closing):
     """A connection to one machine's QMP socket. Commands are answered one after the other."""
 
     def __init__(self, path: Path, *, timeout: float = 10.0) -> None:
@@ -40,17 +40,6 @@ class Qmp:
                 where=str(path),
                 fix="lvslab engine list shows what runs; lvslab teardown removes what is left",
             ) from error
-
-    def __enter__(self) -> Qmp:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Disconnect; the machine goes on."""

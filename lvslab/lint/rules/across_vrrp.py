@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from lvslab.conf.models import Instance
 from lvslab.lint.model import Hit, Node, Setting
 from lvslab.lint.pairs import Member, against_first, groups
 from lvslab.lint.registry import ERROR, WARNING, across
@@ -11,8 +12,15 @@ from lvslab.lint.registry import ERROR, WARNING, across
 _Found = Iterator[tuple[Node, Hit]]
 
 
-def _differ(first: Member, other: Member, what: str, mine: object, its: object) -> str:
-    return f"{other.instance.name}: {what} {mine} here, {its} on {first.node.name}"
+def _compare(
+    setting: Setting, what: str, value: Callable[[Instance], object], keyword: str, write: str = ""
+) -> _Found:
+    """Compare one value with the first director's; ``write`` is what would be right, of that."""
+    for first, other in against_first(setting):
+        mine, its = value(other.instance), value(first.instance)
+        if mine != its and mine is not None and its is not None:
+            said = f"{other.instance.name}: {what} {mine} here, {its} on {first.node.name}"
+            yield other.node, Hit(other.instance.at(keyword), said, write.format(its))
 
 
 @across(
@@ -25,11 +33,7 @@ def _differ(first: Member, other: Member, what: str, mine: object, its: object) 
 )
 def vrid_differs(setting: Setting) -> _Found:
     """Against the first."""
-    for first, other in against_first(setting):
-        mine, its = other.instance.vrid, first.instance.vrid
-        if mine != its and mine is not None and its is not None:
-            at = other.instance.at("virtual_router_id")
-            yield other.node, Hit(at, _differ(first, other, "VRID", mine, its), str(its))
+    yield from _compare(setting, "VRID", lambda i: i.vrid, "virtual_router_id", "{}")
 
 
 @across(
@@ -71,12 +75,9 @@ def _auth(member: Member) -> tuple[str, str]:
 )
 def advert_int_differs(setting: Setting) -> _Found:
     """Against the first."""
-    for first, other in against_first(setting):
-        mine, its = other.instance.advert_int, first.instance.advert_int
-        if mine != its:
-            at = other.instance.at("advert_int")
-            said = _differ(first, other, "advert_int", f"{mine:g}", f"{its:g}")
-            yield other.node, Hit(at, said, f"advert_int {its:g}")
+    yield from _compare(
+        setting, "advert_int", lambda i: f"{i.advert_int:g}", "advert_int", "advert_int {}"
+    )
 
 
 @across(
@@ -89,12 +90,7 @@ def advert_int_differs(setting: Setting) -> _Found:
 )
 def version_differs(setting: Setting) -> _Found:
     """Against the first."""
-    for first, other in against_first(setting):
-        mine, its = other.instance.version, first.instance.version
-        if mine != its:
-            at = other.instance.at("version")
-            said = _differ(first, other, "VRRP version", mine, its)
-            yield other.node, Hit(at, said, f"version {its}")
+    yield from _compare(setting, "VRRP version", lambda i: i.version, "version", "version {}")
 
 
 @across(
@@ -132,13 +128,9 @@ def vips_differ(setting: Setting) -> _Found:
 )
 def unicast_differs(setting: Setting) -> _Found:
     """Against the first."""
-    for first, other in against_first(setting):
-        if first.instance.unicast != other.instance.unicast:
-            block = other.instance.node.last("unicast_peer")
-            at = block.at if block else other.instance.where
-            how = ("multicast", "unicast")
-            mine, its = how[other.instance.unicast], how[first.instance.unicast]
-            yield other.node, Hit(at, _differ(first, other, "adverts by", mine, its))
+    yield from _compare(
+        setting, "adverts by", lambda i: "unicast" if i.unicast else "multicast", "unicast_peer"
+    )
 
 
 @across(

@@ -7,41 +7,19 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from lvslab.conf.commands import SCRIPTS, Command, command_of, joined
 from lvslab.conf.tree import Node as Tree
 from lvslab.lint.edits import drop
 from lvslab.lint.model import Hit, Node
 from lvslab.lint.registry import ERROR, WARNING, rule
 from lvslab.topology.problems import shown
 
-_KEYWORDS = frozenset(
-    [
-        "script",
-        "misc_path",
-        "notify",
-        "notify_master",
-        "notify_backup",
-        "notify_fault",
-        "notify_stop",
-        "notify_deleted",
-        "notify_up",
-        "notify_down",
-        "quorum_up",
-        "quorum_down",
-        "startup_script",
-        "shutdown_script",
-        "notify_fifo_script",
-        "vrrp_notify_fifo_script",
-        "lvs_notify_fifo_script",
-        "notify_master_rx_lower_pri",
-    ]
-)
 
-
-def _scripts(node: Node) -> Iterator[tuple[Tree, str]]:
-    """Yield each line that names a script, and its program."""
+def _scripts(node: Node) -> Iterator[tuple[Tree, Command]]:
+    """Yield each line that names a script, and what it runs."""
     for line in node.view.root.walk():
-        if line.keyword in _KEYWORDS and line.args and line.arg().strip():
-            yield line, line.arg().split()[0]
+        if line.keyword in SCRIPTS and (command := command_of(line)).program:
+            yield line, command
 
 
 @rule(
@@ -59,7 +37,9 @@ def _scripts(node: Node) -> Iterator[tuple[Tree, str]]:
 def no_script_security(node: Node) -> Iterator[Hit]:
     """Once a file, at the first script."""
     if node.view.setting("enable_script_security") is None:
-        for line, _ in _scripts(node):
+        # Also one that keepalived cannot read: it is meant to be run.
+        lines = (n for n in node.view.root.walk() if n.keyword in SCRIPTS and n.arg().strip())
+        for line in lines:
             yield Hit(line.at, "scripts are run, and enable_script_security is not written")
             break
 
@@ -78,7 +58,8 @@ def script_missing(node: Node) -> Iterator[Hit]:
     """Only with --root: the file system of the director is rarely that of who lints."""
     if node.root is None:
         return
-    for line, program in _scripts(node):
+    for line, command in _scripts(node):
+        program = command.program
         if not program.startswith("/"):
             continue
         path = node.root / program.lstrip("/")
@@ -102,7 +83,8 @@ def script_writable(node: Node) -> Iterator[Hit]:
     """Only with --root."""
     if node.root is None:
         return
-    for line, program in _scripts(node):
+    for line, command in _scripts(node):
+        program = command.program
         if program.startswith("/") and (found := _writable(node.root, program)):
             yield Hit(line.arg_at(), f"{found} may be changed by others than its owner")
 
@@ -133,17 +115,17 @@ def _writable(root: Path, program: str) -> str:
 )
 def unquoted_arguments(node: Node) -> Iterator[Hit]:
     """More than user and group, or no name of a user."""
-    for line, _ in _scripts(node):
-        extra = line.words[2:]
+    for line, command in _scripts(node):
+        extra, at = command.more, command.more_at
         if line.keyword in ("script", "misc_path"):
             wrong = bool(extra)
         else:
-            names = [w.value for w in extra]
-            wrong = len(extra) > 2 or any(not re.fullmatch(r"[a-z_][a-z0-9_-]*", n) for n in names)
-            wrong = wrong or any(n in _STATES for n in names)
-        if wrong:
-            text = " ".join(w.value for w in line.words[1:])
-            yield Hit(extra[0].at, "this is taken for a user, not an argument", f'"{text}"')
+            wrong = len(extra) > 2 or any(not re.fullmatch(r"[a-z_][a-z0-9_-]*", n) for n in extra)
+            wrong = wrong or any(n in _STATES for n in extra)
+        if wrong and at is not None:
+            text = joined([*command.argv, *extra])
+            write = "" if text is None else f'"{text}"'
+            yield Hit(at, "this is taken for a user, not an argument", write)
 
 
 _STATES = frozenset(["master", "backup", "fault", "stop", "up", "down"])
@@ -162,7 +144,8 @@ _STATES = frozenset(["master", "backup", "fault", "stop", "up", "down"])
 )
 def relative_script(node: Node) -> Iterator[Hit]:
     """No slash in front. killall and the like are found in any PATH."""
-    for line, program in _scripts(node):
+    for line, command in _scripts(node):
+        program = command.program
         if program[0] not in "/<$" and ("/" in program or "." in program):
             yield Hit(line.arg_at(), f"{shown(program)} is looked for in keepalived's PATH")
 

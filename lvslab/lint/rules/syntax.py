@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lvslab.conf import vocabulary
+from lvslab.conf.commands import SCRIPTS, command_of
 from lvslab.conf.vocabulary import BLOCK, LINE, VALUES
 from lvslab.lint.edits import drop
 from lvslab.lint.known import known
@@ -127,10 +128,17 @@ def missing_brace(node: Node) -> Iterator[Hit]:
     bad='script "/usr/local/bin/check',
 )
 def open_quote(node: Node) -> Iterator[Hit]:
-    """From the preprocessor."""
+    """From the preprocessor; in a script's line single quotes count, too."""
+    told = set()
     for issue in node.config.issues:
         if issue.kind == "quote":
+            told.add((issue.at.file, issue.at.line))
             yield Hit(issue.at, "a double quote is opened and not closed on this line")
+    for line in node.view.root.walk():
+        if line.keyword not in SCRIPTS or (line.at.file, line.at.line) in told:
+            continue
+        if command_of(line).open_quote:
+            yield Hit(line.arg_at(), "a quote of this command is opened and not closed")
 
 
 #: Keywords whose arguments may be words that are keywords, too.

@@ -8,7 +8,7 @@ import pytest
 
 from lvslab.engine.embedded import disk, guestroot, initramfs
 from lvslab.engine.embedded.paths import Paths, default_paths, private_dir
-from lvslab.engine.embedded.processes import end, of_folder
+from lvslab.engine.embedded.processes import Process, end, of_folder
 from lvslab.engine.embedded.trial import memory_for
 from lvslab.errors import EngineError
 from lvslab.progress import Silent
@@ -119,6 +119,15 @@ def test_only_own_processes_of_the_folder_are_found_and_ended(tmp_path):
         for process in started:
             process.kill()
             process.communicate()
+
+
+def test_who_has_ended_or_has_its_pid_used_again_is_left_alone():
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert end([Process(other.pid, 1, "ssh")]) == []
+        assert other.communicate(b"here")[0] == b"here"
+    assert other.returncode == 0
+    gone = Process(other.pid, 1, "ssh")
+    assert end([gone], grace=5.0) == []
 
 
 def test_a_process_of_its_own_is_never_found(tmp_path):

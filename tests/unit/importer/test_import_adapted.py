@@ -7,7 +7,8 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from lvslab.conf import load_text
-from lvslab.importer import Fate, ImportProblem, Source, import_confs
+from lvslab.conf.commands import command_of
+from lvslab.importer import Fate, Imported, ImportProblem, Source, import_confs
 from lvslab.plan import make_plan
 from lvslab.plan.serving import httpd_ports
 
@@ -41,6 +42,60 @@ def test_a_script_that_is_given_is_taken_along_and_stays_what_it_was():
     (file,) = (f for f in plan.node("lvs1").files if f.path == "/opt/chk.sh")
     # Else keepalived does not run it.
     assert (file.content.decode(), file.mode) == (program, 0o755)
+
+
+def taken_along(script: str, misc_path: str) -> Imported:
+    """Import a director of these two lines, with the programs that they run."""
+    text = f"vrrp_script chk {{\n script {script}\n }}\n"
+    text += instance(more="track_script {\n chk\n }")
+    text += server(f"MISC_CHECK {{\n misc_path {misc_path}\n }}")
+    programs = {"/opt/chk.sh": "#!/bin/sh\n", "/opt/web.sh": "#!/bin/sh\n"}
+    return import_confs([Source("lvs1", load_text(text, "lvs1"))], name="x", programs=programs)
+
+
+@pytest.mark.parametrize(
+    ("script", "misc_path", "written"),
+    [
+        ("'/opt/chk.sh -v'", "'/opt/web.sh -v'", "/opt/web.sh -v"),
+        ("'/opt/chk.sh  \"a  b\"' x", "'/opt/web.sh  \"a  b\"' x", "/opt/web.sh 'a  b'"),
+        ("\"/opt/chk.sh 'a  b'\"", "\"/opt/web.sh 'a  b'\"", "/opt/web.sh 'a  b'"),
+        ('"/opt"/chk.sh', '"/opt"/web.sh', "/opt/web.sh"),
+        # What each version of keepalived makes of an escape, it makes of it in the lab.
+        (r'"/opt/chk.sh a\ \ b"', r'"/opt/web.sh a\ \ b"', r"/opt/web.sh a\ \ b"),
+        (r'"/opt/chk.sh \"a  b\""', "/opt/web.sh", "/opt/web.sh"),
+    ],
+)
+def test_what_a_script_is_called_with_is_the_same_in_the_lab(
+    script: str, misc_path: str, written: str
+):
+    made = taken_along(script, misc_path)
+    assert fate(made, "script")[0] == fate(made, "misc_path")[0] == "kept"
+    assert [path for path, _ in made.spec.directors[0].files] == ["/opt/chk.sh", "/opt/web.sh"]
+    text = conf(made)
+    assert f"    script {script}\n" in text
+    assert f'misc_path "{written}"\n' in text
+    asked = load_text(f"misc_path {misc_path}", "x").root.children[0]
+    (has,) = (n for n in load_text(text, "x").root.walk() if n.keyword == "misc_path")
+    assert command_of(has).argv == command_of(asked).argv
+
+
+def test_an_escaped_blank_is_a_part_of_the_programs_name():
+    with pytest.raises(ImportProblem, match=r"runs /opt/web\.sh"):
+        taken_along("/opt/chk.sh", r"/opt/web.sh\ -v")
+
+
+def test_a_check_whose_quotes_a_topology_cannot_say_is_stubbed():
+    made = taken_along("/opt/chk.sh", r"""'/opt/web.sh "it\'s"'""")
+    what, why = fate(made, "misc_path")
+    assert what == "stubbed"
+    assert why.startswith("an argument has a quote or a backslash, which no topology can say: ")
+    assert 'misc_path "/usr/bin/test ! -e /run/lvslab/fail-10.0.0.11"' in conf(made)
+
+
+def test_a_script_for_an_instance_that_goes_is_not_run_either():
+    made = lab(instance(more="notify_deleted /opt/gone.sh"))
+    assert fate(made, "notify_deleted") == ("stubbed", "not run in the lab")
+    assert "notify_deleted" not in conf(made)
 
 
 def test_a_script_that_nobody_runs_is_a_slip_of_the_command_line():

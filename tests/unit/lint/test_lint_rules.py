@@ -64,6 +64,53 @@ def test_scripts_on_a_file_system(tmp_path: Path):
     assert ids(run(text)) == []
 
 
+def scripts(*lines: str) -> str:
+    """Return a correct file with these lines in its instance."""
+    return (
+        "global_defs {\n script_user root\n enable_script_security\n}\n"
+        "vrrp_instance V {\n priority 1\n virtual_router_id 1\n interface eth0\n"
+        + "".join(f" {line}\n" for line in lines)
+        + " virtual_ipaddress {\n 10.0.0.1\n }\n}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("notify_master '/bin/n.sh master'", []),
+        ("""notify_master "/bin/n.sh 'to master' now" """, []),
+        ("notify_master '/bin/n.sh master' root root", []),
+        (r"notify_master /bin/n.sh\ master", []),
+        (r'notify_master "/bin/n.sh \"to master\""', []),
+        ("notify_master '/bin/n.sh' master", [("LVS063", '"/bin/n.sh master"')]),
+        ("notify_master /bin/n.sh 'to master'", [("LVS063", "\"/bin/n.sh 'to master'\"")]),
+        (r"notify_master /bin/n.sh it\'s", [("LVS063", "")]),
+        ("notify_master 'n.sh master'", [("LVS064", "")]),
+        ("notify_master '/bin/n.sh master", [("LVS005", "")]),
+        ("""notify_master "/bin/n.sh 'to master" """, [("LVS005", "")]),
+        # Told once, as the double quote that it is.
+        ('notify_master "/bin/n.sh', [("LVS005", "")]),
+    ],
+)
+def test_a_script_is_read_as_keepalived_reads_it(line: str, expected: list[tuple[str, str]]):
+    found = [(f.rule.id, f.hit.write) for f in run(scripts(line)).findings]
+    assert found == expected
+
+
+def test_a_script_in_single_quotes_is_looked_for_without_them(tmp_path: Path):
+    (tmp_path / "bin").mkdir(mode=0o755)
+    there = tmp_path / "bin" / "a b.sh"
+    there.write_text("#!/bin/sh\n")
+    there.chmod(0o755)
+    lines = (
+        "notify_master '\"/bin/a b.sh\" x'",
+        r"notify_backup /bin/a\ b.sh",
+        "notify_stop '/b'",
+    )
+    found = run(scripts(*lines), root=tmp_path).findings
+    assert [(f.rule.id, f.at.line) for f in found] == [("LVS061", 11)]
+
+
 #: The rows of what is wrong in the article's files, each as (rule, line).
 ARTICLE = [
     ("LVS020", 16),  # vrrp_strict drops the traffic
