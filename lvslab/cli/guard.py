@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from lvslab import __version__
 from lvslab.cli.output import Output
@@ -49,15 +50,15 @@ def guarded(run: Callable[[], int | None], out: Output) -> int:
 
 def tell(error: LvslabError, err: Console) -> None:
     """Print an error: where and what, then what to do next."""
-    where = f"[bold]{escape(error.where)}:[/] " if error.where else ""
+    where = (f"{error.where}:", "bold") if error.where else ""
     # Of several lines each but the last is a place and a problem, as compilers write them.
     *places, last = error.what.splitlines() or [""]
     for line in places:
-        err.print(escape(line))
-    err.print(f"[bold red]error:[/] {where}{escape(last)}")
+        err.print(Text(line))
+    err.print(Text.assemble(("error:", "bold red"), " ", where, " " if where else "", last))
     if error.fix:
         for line in error.fix.splitlines():
-            err.print(f"  [cyan]{escape(line)}[/]")
+            err.print(Text(f"  {line}", "cyan"))
 
 
 def tell_bug(error: Exception, err: Console) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from lvslab.cli.highlight import THEME, report_line
 
@@ -52,9 +53,10 @@ class Output:
         if self.tells:
             self.console.print(markup, soft_wrap=True)
 
-    def line(self, text: str) -> None:
+    def line(self, text: str, style: str = "") -> None:
         """Write a line as it is, without markup; nothing with ``--json``."""
-        self.text(escape(text))
+        if self.tells:
+            self.console.print(Text(text, style), soft_wrap=True)
 
     def reading(self, text: str) -> None:
         """Write a line of a report; on a terminal in colours and wrapped. Not with ``--json``."""
@@ -80,12 +82,12 @@ class Output:
             return
         table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
         for row in rows:
-            table.add_row(*(cell_text(cell) for cell in row))
+            table.add_row(*(Text(cell_text(cell)) for cell in row))
         self.console.print(table)
 
     def warn(self, text: str) -> None:
         """Write a warning to stderr."""
-        self.err.print(f"[yellow]warning:[/] {escape(text)}")
+        self.err.print(Text.assemble(("warning:", "yellow"), " ", text))
 
     def next(self, *commands: str) -> None:
         """Write the last line: what one can do now."""
@@ -102,7 +104,7 @@ def cell_text(cell: object) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, (list, tuple, set, frozenset)):
         return ", ".join(cell_text(c) for c in cell) or "-"
-    return escape(str(cell))
+    return str(cell)
 
 
 def to_json(value: object, *, indent: int | None = 2) -> str:

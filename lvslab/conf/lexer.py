@@ -92,29 +92,30 @@ def decomment(text: str, at: Position, *, exact: bool = True) -> Text:
     r"""Return a line without its comment (decomment() of lib/parser.c).
 
     A comment starts at ``!`` or ``#`` anywhere outside double quotes; ``\#`` and ``\!`` are the
-    characters themselves.
+    characters themselves. A backslash at the end joins the next line, even that of a comment.
     """
     body = text.lstrip(" \t")
     column = at.column + len(text) - len(body) if exact else at.column
-    quote = False
+    quote = comment = False
     position, parts, kept = 0, [], 0
     end = len(body)
     tail = ""
     while match := _SPECIAL.search(body, position):
         here, position = match.start(), match.end()
-        if match[0] == '"':
-            quote = not quote
-        elif match[0] == "\\":
+        if match[0] == "\\":
             if position == len(body):
-                end, tail = here, "\\"
+                end, tail = min(end, here), "\\"
                 break
-            if not quote and body[position] in "#!":
+            if not quote and not comment and body[position] in "#!":
                 parts.append(body[kept:here])
                 kept = position
             position += 1
+        elif comment:
+            continue
+        elif match[0] == '"':
+            quote = not quote
         elif not quote:
-            end = here
-            break
+            end, comment = here, True
     whole = "".join((*parts, body[kept:end]))
     value = whole.rstrip(" \t") + tail
     # A backslash at the end moves up over the blanks before it: then it is not where it was.

@@ -247,14 +247,10 @@ def _fix(s: Session, results: list[Result], *, write: bool) -> None:
 
 
 def _tell(s: Session, result: Result, *, brief: bool) -> None:
-    from rich.markup import escape
-
     from lvslab.lint.report import lines
 
     for line in lines(result, why=not brief):
-        style = _STYLE.get(line.kind)
-        text = escape(line.text)
-        s.out.text(f"[{style}]{text}[/]" if style and text else text)
+        s.out.line(line.text, _STYLE.get(line.kind, ""))
 
 
 def _code(results: list[Result]) -> int:

@@ -66,10 +66,21 @@ def test_without_json_no_document(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "shown"), [(None, "-"), (0, "0"), (False, "no"), ((), "-"), ("[b]", r"\[b]")]
+    ("cell", "shown"), [(None, "-"), (0, "0"), (False, "no"), ((), "-"), ("[b]", "[b]")]
 )
 def test_cells(cell: object, shown: str) -> None:
     assert cell_text(cell) == shown
+
+
+def test_what_is_no_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "[red]a :smile: b \\"
+    out = Output()
+    out.line(odd)
+    out.table(("NAME",), [(odd,)])
+    out.warn(odd)
+    told = capsys.readouterr()
+    assert [line.rstrip() for line in told.out.splitlines()] == [odd, "NAME", odd]
+    assert told.err == f"warning: {odd}\n"
 
 
 def test_a_report_is_wrapped_under_its_text_and_not_otherwise_changed() -> None:

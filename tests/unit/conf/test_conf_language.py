@@ -22,6 +22,8 @@ def words(text: str, **kwargs) -> list[list[str]]:
         ("a b # c\n! d\ne!f\n", [["a", "b"], ["e"]]),
         ('a "b # c" d\n', [["a", "b # c", "d"]]),
         ("a \\#b\n", [["a", "#b"]]),
+        # Of a comment that ends in a backslash that is left: 'keepalived -t' says Unknown keyword.
+        ("# a \\\nb # c \\\nd\n# e \\\\\n", [["\\"], ["b\\"], ["d"]]),
         # Braces stand for themselves wherever they are.
         ("a { b c }\n", [["a"], ["b", "c"]]),
         ('a "{" b\n', [["a", "{", "b"]]),
