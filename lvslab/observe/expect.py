@@ -24,6 +24,9 @@ _AFTER, _GIVE_UP_AFTER = 1.0, 15.0
 #: What a bound's name means for what is measured; any other is an outage.
 _QUANTITY: Mapping[str, Quantity] = {"degraded": "removal", "takeover": "takeover"}
 
+#: keepalived's BOOTSTRAP_DELAY, in seconds; and what its own start takes an emulated processor.
+_BOOTSTRAP, _STARTING = 1.0, 1.0
+
 # Schedulers that send some requests of one client to every real server. sed and nq look at open
 # connections alone: where each ends before the next begins, one real server gets them all.
 _SPREADING = frozenset({"rr", "wrr", "lc", "wlc"})
@@ -163,6 +166,18 @@ def taken_back(spec: TopologySpec, node: str) -> bool:
         for member in instance.members
         if member.director == node
     )
+
+
+def checked_after(spec: TopologySpec) -> float:
+    """Return the seconds after keepalived's start in which every check has been made once.
+
+    A first one that fails removes its real server without a retry (``retry_it = retry`` in
+    keepalived's check_data.c): what is promised of removals is so from the second on. The first
+    comes a second and up to ``delay_loop`` after the start (register_checkers_thread() of
+    check_api.c; a ``warmup`` of its own, in a ``raw`` block, is not seen).
+    """
+    loops = [vs.delay_loop for vs in spec.virtual_servers if any(m.check for m in vs.members)]
+    return _STARTING + _BOOTSTRAP + max(loops) if loops else 0.0
 
 
 def watched_interval(spec: TopologySpec, target: Target) -> float:

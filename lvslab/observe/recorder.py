@@ -78,6 +78,8 @@ class Recorder(Closing):
         #: A connection that was to last has ended.
         self._ended = False
         self._renew_at = 0.0
+        #: From then on each director has made each of its checks.
+        self._checked = 0.0
         #: Nodes whose power is off: they cannot be asked anything.
         self._absent: set[str] = set()
         self._listeners: list[Callable[[Event], None]] = []
@@ -99,7 +101,10 @@ class Recorder(Closing):
         for name in [*directors, *(r.name for r in spec.real_servers), self.client]:
             self._collector.follow(self.link(name))
             self.macs.update((mac, name) for mac in self.request(name, "ping").get("macs", ()))
-        held = {name: self.request(name, "status")["holds"] for name in directors}
+        said = {name: self.request(name, "status") for name in directors}
+        self._checked = expect.checked_after(spec) + max(
+            (float(one["services"]["keepalived"]["since"]) for one in said.values()), default=0.0
+        )
         self._watch()
         started = self.request(
             self.client,
@@ -115,7 +120,7 @@ class Recorder(Closing):
         t0 = float(started["t0"])
         self.now = self.recorded_from = t0
         self._renew_at = t0 + _RENEW
-        for name, vips in held.items():
+        for name, vips in ((name, one["holds"]) for name, one in said.items()):
             self.initially[name] = tuple(map(str, vips))
             self.take(Event(t0, name, INITIAL, {"holds": list(vips)}))
             self.held.set(name, map(str, vips))
@@ -125,8 +130,10 @@ class Recorder(Closing):
     def wait_steady(self, timeout: float = READY, seconds: float = STEADY_BEFORE) -> None:
         """Wait until each real server that should answers, and nothing failed for ``seconds``.
 
-        Raises NotReadyError after ``timeout`` seconds (engine clock) and says what is missing.
+        Not before each check has been made: of a first one that fails nothing is promised. Raises
+        NotReadyError ``timeout`` seconds (engine clock) after that and says what is missing.
         """
+        self.wait_until(self._checked)
         self.pump(lambda: self.steady(seconds), self.now + timeout)
         if not self.steady(seconds):
             wanted = self.wanted_servers()

@@ -12,12 +12,13 @@ import pytest
 from lvslab import topology
 from lvslab.lab import Lab, lab_status
 from lvslab.lab.answers import ask, virtual_server
+from lvslab.observe.expect import checked_after
 from lvslab.timeline import bounds
 from lvslab.timeline.run import ALLOWANCE
 from lvslab.topology.spec import CheckSpec, VirtualServerSpec
 
 from .proofs import in_node, opened
-from .test_observing import heard
+from .test_observing import PATIENCE, heard
 
 pytestmark = pytest.mark.engine
 
@@ -145,11 +146,23 @@ def test_answers_come_from_the_vip_whoever_gave_them(served: Lab):
     assert {text for _, _, text in seen} == {f"from {a}\nhello" for a in addresses(served).values()}
 
 
-@pytest.fixture
-def direct(built: None, tmp_path: Path) -> Iterator[Lab]:
-    """The lab of direct routing, anew for each test that breaks something."""
-    file = way_of(tmp_path, "DR", "trixie")
+@pytest.fixture(scope="module")
+def direct(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab of direct routing, for the tests that break something and put it back.
+
+    Each check has been made once: a first one that fails removes its real server at once.
+    """
+    file = way_of(tmp_path_factory.mktemp("udp"), "DR", "trixie")
     with opened(file, "udp-broken") as lab:
+        link = lab.nodes["lvs1"].link()
+        started = link.request("status", timeout=60)["services"]["keepalived"]["since"]
+        with link.subscribe() as events:
+            link.request("watch", seconds=30)
+            while True:
+                event = events.get(PATIENCE)
+                assert event is not None
+                if event["t"] >= started + checked_after(lab.spec):
+                    break
         yield lab
 
 
@@ -181,7 +194,10 @@ def within(told: dict[str, Any], since: float, bound: bounds.Bound) -> None:
 
 # Not 515, where silence is success: a kernel that has told one host of six closed ports is silent
 # for a second, and on a busy machine a check falls into it (docs/topology.md).
-@pytest.mark.parametrize(("service", "target"), [("udp", "514/udp")])
+of_both = pytest.mark.parametrize(("service", "target"), [("udp", "514/udp"), ("dns", "53/udp")])
+
+
+@of_both
 def test_a_service_that_stops_is_removed_within_its_bound_and_comes_back(
     direct: Lab, service: str, target: str
 ):
@@ -212,6 +228,32 @@ def test_a_service_that_stops_is_removed_within_its_bound_and_comes_back(
     answers = ask(direct, direct.a_client(), vs, 8)
     assert answers.failed == {}
     assert set(answers.served_by) == {"rs1", "rs2"}
+
+
+@of_both
+def test_a_service_that_hangs_is_removed_where_an_answer_is_required(
+    direct: Lab, service: str, target: str
+):
+    vs, check = of(direct, target)
+    server = row(direct, vs, "rs1")
+    rs1 = direct.nodes["rs1"].link()
+    stop, go = (
+        {"op": "kill", "name": service, "signal": signal, "who": "all"}
+        for signal in ("STOP", "CONT")
+    )
+    with heard(direct.nodes["lvs1"].link()) as changes:
+        direct.nodes["lvs1"].link().request("watch", seconds=90)
+        changes("ipvs.table")
+        hung = rs1.request("inject", fault="hang", fault_id="h", ops=[stop], heal=[go], timeout=60)
+        try:
+            gone = changes("ipvs", change="removed", **server)
+            within(gone, hung["t"], bounds.rs_removed(check, vs.delay_loop, "timeout"))
+            if service == "udp":
+                # Silence is success to a UDP_CHECK that requires no reply.
+                assert addresses(direct)["rs1"] in table(direct)["UDP", 515]
+        finally:
+            rs1.request("heal", fault_id="h", timeout=60)
+        changes("ipvs", change="added", **server)
 
 
 def test_the_topology_is_one_that_can_be_read_back():

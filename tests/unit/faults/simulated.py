@@ -42,6 +42,8 @@ class World:
         self.probes_stopped: list[str] = []
         self.orders: list[tuple[float, str, str]] = []
         self.late = 0.0
+        #: When the directors' keepalived was started.
+        self.started = START - 60.0
         self.nodes = {n: SimNode(self, n) for n in ("lvs1", "lvs2", "rs1", "rs2", "client")}
         self._queue: list[tuple[float, int, Event | Callable[[], None]]] = []
         self._count = itertools.count()
@@ -213,7 +215,10 @@ class SimLink:
             raise AgentError("its container died", where=node)
         match do:
             case "status":
-                return {"holds": [VIP] if node in world.holders else []}
+                return {
+                    "holds": [VIP] if node in world.holders else [],
+                    "services": {"keepalived": {"running": True, "since": world.started}},
+                }
             case "journal":
                 return {"entries": list(world.journal.get(node, []))}
             case "probe.start":

@@ -160,6 +160,13 @@ def test_no_fault_while_a_real_server_does_not_answer() -> None:
     assert not world.journal
 
 
+def test_no_fault_before_each_check_has_been_made_once() -> None:
+    world = World()
+    world.started = world.now
+    # A second, up to delay_loop (6 s) of warm-up, and keepalived's own start.
+    assert run(world, "rs1").fault_t >= world.started + 8.0
+
+
 def test_a_request_that_fails_while_the_moment_is_awaited_puts_it_off() -> None:
     world = World()
     # Steady from 1001.1 on, and then an advert is waited for.
