@@ -117,13 +117,20 @@ def check_conflicts(plan: Plan, everything: Inventory) -> None:
                     raise ConflictError(
                         f"the subnet {planned.subnet} is in use: the network {network.name!r} "
                         f"has {subnet}, and {_owner(network.lab)}",
-                        fix=_way_out(network.lab, f"docker network rm {network.name}")
+                        fix=_way_out(network.lab, _freed(network.name))
                         + "; or set another network.subnet in the topology",
                     )
 
 
 def _owner(lab: str | None) -> str:
     return f"is part of lab {lab!r}" if lab else "was not made by lvslab"
+
+
+def _freed(network: str) -> str:
+    """Return how a network that is nobody's lab gives its subnet up."""
+    if network == "bridge":
+        return "give Docker's own network another one (bip in /etc/docker/daemon.json)"
+    return f"docker network rm {network}"
 
 
 def _way_out(lab: str | None, otherwise: str) -> str:

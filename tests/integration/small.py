@@ -4,14 +4,15 @@ And what labs of several kinds of service have in common: all but their virtual 
 """
 
 LAB = "cut"
+#: Where Docker has its own network, unless it is told: the embedded engine has it elsewhere.
 SMALL = """
 name: cut
-network: {subnet: 172.28.0.0/16}
-directors: {lvs1: {address: 172.28.1.1}}
-real_servers: {rs1: {address: 172.28.1.10}}
-clients: {client: {address: 172.28.1.200}}
-vrrp_instances: {VI_1: {vips: [172.28.1.100], version: 3, advert_int: 0.1}}
-virtual_servers: [{vip: 172.28.1.100, delay_loop: 0.5, check: {type: HTTP_GET}}]
+network: {subnet: 172.17.0.0/16}
+directors: {lvs1: {address: 172.17.1.1}}
+real_servers: {rs1: {address: 172.17.1.10}}
+clients: {client: {address: 172.17.1.200}}
+vrrp_instances: {VI_1: {vips: [172.17.1.100], version: 3, advert_int: 0.1}}
+virtual_servers: [{vip: 172.17.1.100, delay_loop: 0.5, check: {type: HTTP_GET}}]
 """
 
 VIP = "172.29.1.100"

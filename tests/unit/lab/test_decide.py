@@ -144,6 +144,14 @@ def test_subnet_in_use(lab):
         check_conflicts(PLAN, Inventory((), (other,)))
 
 
+def test_dockers_own_network_is_not_to_be_removed_but_moved():
+    bridge = network(name="bridge", lab=None, subnet="10.0.0.0/16")
+    with pytest.raises(ConflictError) as caught:
+        check_conflicts(PLAN, Inventory((), (bridge,)))
+    assert "bip in /etc/docker/daemon.json" in caught.value.fix
+    assert "network rm" not in caught.value.fix
+
+
 def test_subnet_beside_is_no_conflict():
     check_conflicts(PLAN, Inventory((), (network(name="other", lab=None, subnet="10.0.1.0/24"),)))
 
