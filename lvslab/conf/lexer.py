@@ -118,8 +118,8 @@ def decomment(text: str, at: Position, *, exact: bool = True) -> Text:
             end, comment = here, True
     whole = "".join((*parts, body[kept:end]))
     value = whole.rstrip(" \t") + tail
-    # A backslash at the end moves up over the blanks before it: then it is not where it was.
-    exact = exact and not parts and not (tail and value != whole + tail)
+    # A backslash at the end moves up over blanks and comment: then it is not where it was.
+    exact = exact and not parts and not (tail and (comment or value != whole + tail))
     where = Position(at.file, at.line, column, column + len(value) if exact else 0)
     return Text(value, where, exact, quote)
 
