@@ -63,14 +63,19 @@ def lose_the_link(lab: Lab) -> FaultResult:
 
 
 def changed(tmp_path: Path, more: str) -> Path:
-    """Return the topology with quick checks, with another line in its VRRP instance."""
-    shipped = topology.builtin("lvs-dr-fast")
+    """Return the article's topology with quick checks, and another line in its VRRP instance."""
+    shipped = topology.builtin("lvs-dr")
     assert shipped is not None
     text = shipped.read_text()
-    anchor = "    advert_int: 0.1\n"
-    assert text.count(anchor) == 1
-    file = tmp_path / "lvs-dr-fast.yaml"
-    file.write_text(text.replace(anchor, f"{anchor}    {more}\n"))
+    for old, new in (
+        ("    version: 2\n", f"    version: 2\n    {more}\n"),
+        ("delay_loop: 6 ", "delay_loop: 1 "),
+        ("retry: 3 ", "retry: 1 "),  # delay_before_retry, too
+    ):
+        assert text.count(old) >= 1, old
+        text = text.replace(old, new)
+    file = tmp_path / "lvs-dr.yaml"
+    file.write_text(text)
     return file
 
 
