@@ -71,11 +71,12 @@ def source_port(t0: float, rate: float, seq: int) -> int:
 
     One client that asks one VIP fifty times a second stands for many that ask now and then.
     Left to the kernel, which shuffles its choice every 10 s, its ports come again within the
-    minutes for which IPVS remembers a connection (60 s after a SYN, 120 s after a FIN): with
-    ``expire_nodest_conn`` 0 a request from such a port goes to a real server that is no longer
-    in the table, and nowhere. A probe that follows another begins where that one cannot have been.
+    minutes for which IPVS remembers a connection (60 s after a SYN, 120 s after a FIN, 300 s after
+    a datagram: ip_vs_proto_tcp.c, ip_vs_proto_udp.c): with ``expire_nodest_conn`` 0 a request from
+    such a port goes to a real server that is no longer in the table, and nowhere. A probe that
+    follows another begins beyond its ports, by half as many: by more, all would come round sooner.
     """
-    return PORTS[(int(t0 * 2 * rate) + seq) % len(PORTS)]
+    return PORTS[(int(t0 * 1.5 * rate) + seq) % len(PORTS)]
 
 
 class _Request:
