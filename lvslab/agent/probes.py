@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import asking, children, fetch, probe
+from . import asking, children, fetch, languages, probe
 from .proto import Refused, now
 
 TYPE_CHECKING = False
@@ -59,10 +59,12 @@ class Probes:
                 f"a probe of {rate:g} Hz to {len(order['targets'])} targets cannot be made",
                 f"at most {probe.MAX_RATE:g} Hz, positive times, one target at least",
             )
-        if order.get("connections", "short") not in probe.CONNECTIONS:
+        connections = order.get("connections", "short")
+        if connections not in probe.CONNECTIONS:
             raise Refused(
-                f"no connections {order['connections']!r}", "one of " + ", ".join(probe.CONNECTIONS)
+                f"no connections {connections!r}", "one of " + ", ".join(probe.CONNECTIONS)
             )
+        languages.check(order["targets"], lasting=connections != "short")
         # Done here, before the first request is due, and once for all probes: they are forks.
         if any(t.get("tls") for t in order["targets"]):
             fetch.tls_ready()
