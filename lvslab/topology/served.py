@@ -14,7 +14,7 @@ from lvslab.conf.lexer import decomment
 from lvslab.conf.tree import build
 from lvslab.conf.values import status_codes
 from lvslab.topology.spec import ASKING, CheckSpec, PoolMember, TopologySpec, VirtualServerSpec
-from lvslab.topology.spoken import UDP_CHECKS, asked_port
+from lvslab.topology.spoken import UDP_CHECKS, asked_port, language
 
 #: A real server, by name or by address, and a port of it.
 Place = tuple[str, int]
@@ -129,9 +129,16 @@ def path_for(servers: Iterable[VirtualServerSpec], vs: VirtualServerSpec) -> str
 
 
 def request_to(spec: TopologySpec, vs: VirtualServerSpec) -> dict[str, Any]:
-    """Return how a client's agent asks a virtual server (docs/agent.md): where, for what, how."""
-    servers = spec.virtual_servers
-    asked = {"vip": str(vs.vip), "port": vs.port, "path": path_for(servers, vs)}
+    """Return how a client's agent asks a virtual server (docs/agent.md): where, for what, how.
+
+    Once, by ``request``, or again and again as a target of its probe. Whoever answers says who
+    it is.
+    """
+    servers, spoken = spec.virtual_servers, language(spec, vs)
+    asked: dict[str, Any] = {"vip": str(vs.vip), "port": vs.port}
+    if spoken != "HTTP":
+        return asked | {"language": spoken, "protocol": vs.protocol}
+    asked["path"] = path_for(servers, vs)
     return asked | ({"tls": True} if is_secure(servers, vs) else {})
 
 

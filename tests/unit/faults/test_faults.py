@@ -184,9 +184,7 @@ def test_what_heals_undoes_what_was_injected() -> None:
                     assert op in part.heal, known.name
                 elif (op["op"], op.get("signal")) == ("kill", "STOP"):
                     (back,) = (heal for heal in part.heal if heal.get("name") == op.get("name"))
-                    assert {**op, "signal": "CONT"}.items() >= back.items() - {
-                        ("if_running", True)
-                    }
+                    assert {**op, "signal": "CONT"}.items() >= back.items() - {("if_running", True)}
                 elif op["op"] in ("run", "outside"):
                     # What it made is removed, if it says that it made something.
                     touched = {o.get("touches") for o in part.heal if o["op"] == op["op"]}
