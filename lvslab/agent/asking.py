@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     Judged = tuple[str, str, str]
 
-#: What can be spoken; HTTP is :mod:`agent.fetch`'s.
-LANGUAGES = ("HTTP", "DNS", "UDP")
 #: What a DNS server is asked for, when nothing is said; ``.test`` is nobody's (RFC 6761).
 NAME = "who.lvslab.test"
 #: What a datagram says, when nothing is said.

@@ -125,15 +125,13 @@ def requests(
     if not 0 < count <= MAX_COUNT or deadline <= 0:
         raise Refused(f"{count} requests of {deadline:g} s each", f"1 to {MAX_COUNT}, above 0 s")
 
-    language = str(order.get("language", "HTTP"))
-    if language not in asking.LANGUAGES:
-        raise Refused(f"nobody speaks {language!r}", "one of " + ", ".join(asking.LANGUAGES))
+    http = isinstance(languages.of(order), languages.Http)
     secure = bool(order.get("tls"))
     if secure:
         fetch.tls_ready()
 
     def work() -> list[dict[str, Any]]:
-        if language != "HTTP":
+        if not http:
             return [asking.once(order, deadline) for _ in range(count)]
         return [fetch.once(vip, port, path, deadline, secure=secure) for _ in range(count)]
 
