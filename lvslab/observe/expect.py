@@ -10,7 +10,7 @@ from lvslab.errors import FaultError
 from lvslab.faults.model import Target
 from lvslab.timeline import bounds
 from lvslab.timeline.run import Connections, Promise, Quantity, Run
-from lvslab.topology.served import request_to
+from lvslab.topology.served import request_to, spreads
 from lvslab.topology.spec import PoolMember, TopologySpec, VirtualServerSpec
 from lvslab.topology.spoken import language
 
@@ -26,13 +26,6 @@ _QUANTITY: Mapping[str, Quantity] = {"degraded": "removal", "takeover": "takeove
 
 #: keepalived's BOOTSTRAP_DELAY, in seconds; and what its own start takes an emulated processor.
 _BOOTSTRAP, _STARTING = 1.0, 1.0
-
-# Schedulers that send some requests of one client to every real server. sed and nq look at open
-# connections alone: where each ends before the next begins, one real server gets them all. Of
-# UDP a connection is open for 300 s (ip_vs_proto_udp.c), so that lc and wlc send all of it to a
-# real server that comes back, until it has as many as the others.
-_SPREADING = frozenset({"rr", "wrr", "lc", "wlc"})
-_SPREADING_UDP = frozenset({"rr", "wrr"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +208,7 @@ def expected_servers(spec: TopologySpec, without: str | None = None) -> dict[str
     """
     return {
         vs.key: frozenset(
-            str(m.address) for m in _members(vs) if m.server != without and _spreads(vs)
+            str(m.address) for m in _members(vs) if m.server != without and spreads(vs)
         )
         for vs in spec.virtual_servers
     }
@@ -232,12 +225,6 @@ def _measured(spec: TopologySpec, run: Run) -> TopologySpec:
     """Return the topology without what was not probed: nothing is promised of that."""
     seen = tuple(vs for vs in spec.virtual_servers if vs.key in run.targets)
     return replace(spec, virtual_servers=seen)
-
-
-def _spreads(vs: VirtualServerSpec) -> bool:
-    """Whether each of its real servers is sent some of one client's requests."""
-    spreading = _SPREADING_UDP if vs.protocol == "UDP" else _SPREADING
-    return vs.scheduler in spreading and not vs.persistence_timeout
 
 
 def _members(vs: VirtualServerSpec) -> list[PoolMember]:

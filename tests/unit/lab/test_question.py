@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from lvslab import topology
@@ -72,6 +75,14 @@ def test_ready_wants_an_answer_over_each_protocol_of_a_port():
     del answered[f"{VIP}:53/udp"]
     (unmet,) = unmet_answers(BOTH, answered)
     assert unmet.what == f"no request to {VIP}:53/udp was answered by rs1, rs2"
+
+
+@pytest.mark.parametrize(("scheduler", "unmet"), [("rr", 1), ("wlc", 0), ("lc", 0)])
+def test_ready_does_not_wait_for_udp_that_goes_to_who_came_back(scheduler: Any, unmet: int):
+    (vs,) = (vs for vs in BOTH.virtual_servers if vs.key == f"{VIP}:514/udp")
+    spec = replace(BOTH, virtual_servers=(replace(vs, scheduler=scheduler),))
+    assert len(unmet_answers(spec, {vs.key: {"172.20.0.10"}})) == unmet
+    assert len(unmet_answers(spec, {})) == 1
 
 
 @pytest.mark.parametrize(
