@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     Judged = tuple[str, str, str]
 
-#: What can be spoken; HTTP is :mod:`agent.fetch`'s.
-LANGUAGES = ("HTTP", "DNS", "UDP")
 #: What a DNS server is asked for, when nothing is said; ``.test`` is nobody's (RFC 6761).
 NAME = "who.lvslab.test"
+#: What a datagram says, when nothing is said.
+PAYLOAD = "lvslab"
 _MARK = b"from "
 _HEADER = struct.Struct("!6H")  # id, flags, questions, answers, authorities, additional
 _RECORD = struct.Struct("!HHIH")  # type, class, ttl, length of the data
@@ -99,7 +99,7 @@ def _once(order: dict[str, Any], until: float) -> Judged:
     if dns:
         sent = query(str(order.get("name", NAME)), int.from_bytes(os.urandom(2), "big"))
     else:
-        sent = str(order.get("payload", "lvslab")).encode()
+        sent = str(order.get("payload", PAYLOAD)).encode()
     kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
     try:
         with socket.socket(socket.AF_INET, kind) as sock:

@@ -1,5 +1,7 @@
 """The probe over connections that last: one to each target, requests on the same schedule.
 
+HTTP alone, with TLS or without: a datagram has no connection, and DNS over TCP is not asked so.
+
 ``kept``: a client with a connection pool. A connection that ends, or on which a request was not
 answered in time, is given up, and the next request opens another. ``stream``: one connection
 for all of it, to see whether it survives; once it has ended every request has failed.
@@ -92,7 +94,7 @@ class Kept(probe.Probe):
                 self._report(asked, now(), "reset", "", "the connection has ended")
                 return
             self._numbers[target] += 1
-            connection = _Connection(target, self._numbers[target], self._targets[target][0])
+            connection = _Connection(target, self._numbers[target], self._targets[target])
             self._open[target] = connection
             if not connection.failed:
                 fd = connection.sock.fileno()
@@ -182,10 +184,9 @@ class Kept(probe.Probe):
         self._forget(connection.sock.fileno())
         connection.sock.close()
         del self._open[connection.target]
-        vip, port = self._targets[connection.target][0]
         self._lines.append(
             f'{{"t":{t:.6f},"node":{self._node},"ev":"probe.connection","probe":{self._name},'
-            f'"target":"{vip}:{port}","number":{connection.number},"result":"{result}",'
+            f'"target":"{self._keys[connection.target]}","number":{connection.number},"result":"{result}",'
             f'"detail":{json.dumps(detail)},"lasted":{t - connection.opened:.6f}}}\n'
         )
         if len(self._lines) == 1:

@@ -1,13 +1,13 @@
 """The probe: requests to the VIP on a fixed schedule that does not wait for answers.
 
 Request k is due at t0 + k/rate on CLOCK_MONOTONIC: no drift, and a request that hangs
-delays no other. Each is a new connection from a new port and has ``deadline`` seconds from
-its own start; it is watched for GRACE seconds more, to tell a late answer from none. How
-late the *schedule* ran (start - due) is reported with each request: a probe that was starved
-must not be read as an outage.
+delays no other. Each has a new socket, a new port and ``deadline`` seconds from its own
+start; it is watched for GRACE seconds more, to tell a late answer from none. How late the
+*schedule* ran (start - due) is reported with each request: a probe that was starved must not
+be read as an outage. What is said to a target is its language's (languages.py).
 
-Sockets are closed as any client's: the server closes first (``Connection: close``), so no
-TIME_WAIT stays here, and IPVS sees an ordinary FIN. Only what was given up is reset
+Sockets are closed as any client's: over HTTP the server closes first (``Connection: close``),
+so no TIME_WAIT stays here, and IPVS sees an ordinary FIN. Only what was given up is reset
 (SO_LINGER 0): a FIN retransmitted for minutes would end up at another director, in the
 middle of a later measurement.
 """
@@ -24,7 +24,7 @@ import socket
 import struct
 from collections import deque
 
-from . import fetch
+from . import fetch, languages
 from .proto import now
 
 TYPE_CHECKING = False
@@ -71,11 +71,12 @@ def source_port(t0: float, rate: float, seq: int) -> int:
 
     One client that asks one VIP fifty times a second stands for many that ask now and then.
     Left to the kernel, which shuffles its choice every 10 s, its ports come again within the
-    minutes for which IPVS remembers a connection (60 s after a SYN, 120 s after a FIN): with
-    ``expire_nodest_conn`` 0 a request from such a port goes to a real server that is no longer
-    in the table, and nowhere. A probe that follows another begins where that one cannot have been.
+    minutes for which IPVS remembers a connection (60 s after a SYN, 120 s after a FIN, 300 s after
+    a datagram: ip_vs_proto_tcp.c, ip_vs_proto_udp.c): with ``expire_nodest_conn`` 0 a request from
+    such a port goes to a real server that is no longer in the table, and nowhere. A probe that
+    follows another begins beyond its ports, by half as many: by more, all would come round sooner.
     """
-    return PORTS[(int(t0 * 2 * rate) + seq) % len(PORTS)]
+    return PORTS[(int(t0 * 1.5 * rate) + seq) % len(PORTS)]
 
 
 class _Request:
@@ -92,13 +93,11 @@ class _Request:
         "written",
     )
 
-    def __init__(self, seq: int, target: int, due: float, deadline: float) -> None:
+    def __init__(self, seq: int, target: int, due: float, deadline: float, kind: int) -> None:
         self.seq = seq
         self.target = target
         self.due = due
-        self.sock = socket.socket(
-            socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        )
+        self.sock = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self.data = b""
         #: TLS is in the socket: its handshake has begun.
         self.wrapped = False
@@ -118,10 +117,9 @@ class Probe:
         self._deadline = float(order["deadline"])
         self._t0 = float(order["t0"])
         self._node, self._name = json.dumps(node), json.dumps(order["probe"])
-        self._targets = [
-            ((t["vip"], int(t["port"])), fetch.request(t["vip"], t.get("path", "/")))
-            for t in order["targets"]
-        ]
+        self._targets = [(t["vip"], int(t["port"])) for t in order["targets"]]
+        self._languages = [languages.of(t) for t in order["targets"]]
+        self._keys = [languages.key(t) for t in order["targets"]]
         self._secure = [bool(t.get("tls")) for t in order["targets"]]
         #: What a socket raises that has to wait.
         self._again: tuple[type[OSError], ...] = (BlockingIOError,)
@@ -190,13 +188,14 @@ class Probe:
             self._start(k, due)
 
     def _start(self, seq: int, due: float) -> None:
-        request = _Request(seq, seq % len(self._targets), due, self._deadline)
+        target = seq % len(self._targets)
+        request = _Request(seq, target, due, self._deadline, self._languages[target].kind)
         self._max_late = max(self._max_late, request.start - due)
         self._sent += 1
         # A port that is taken all the same: the kernel chooses.
         with contextlib.suppress(OSError):
             request.sock.bind(("", source_port(self._t0, self._rate, seq)))
-        code = request.sock.connect_ex(self._targets[request.target][0])
+        code = request.sock.connect_ex(self._targets[target])
         if code not in (0, errno.EINPROGRESS):
             result, detail = fetch.failure(code)
             self._report(request, now(), result, "", detail)
@@ -208,7 +207,8 @@ class Probe:
         self._epoll.register(fd, select.EPOLLOUT)
 
     def _advance(self, request: _Request) -> None:
-        sock = request.sock
+        sock, language = request.sock, self._languages[request.target]
+        stream = language.kind == socket.SOCK_STREAM
         try:
             if not request.written:
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -219,12 +219,12 @@ class Probe:
                     if not self._shaken(request):
                         return
                     sock = request.sock
-                sock.send(self._targets[request.target][1])
+                sock.send(language.octets(request.seq))
                 request.written = True
                 self._epoll.modify(sock.fileno(), select.EPOLLIN)
                 return
-            piece = sock.recv(16384)
-            ended = not piece and (not request.wrapped or self._tls.ended(sock))
+            piece = sock.recv(language.most)
+            ended = stream and not piece and (not request.wrapped or self._tls.ended(sock))
         except self._again:
             return
         except OSError as error:
@@ -232,13 +232,14 @@ class Probe:
             return
         t = now()
         if not request.reported:
-            request.data += piece
-            judged = fetch.answer(request.data, ended=not piece)
+            request.data = request.data + piece if stream else piece
+            judged = language.judge(request.data, request.seq, ended=not piece)
             if judged is not None:
                 result, server, detail = judged
                 if result == "ok" and t > request.limit:
                     result = "late"
                 self._report(request, t, result, server, detail)
+                ended = ended or language.closes_first
         if ended:
             self._close(request)
 
@@ -291,11 +292,10 @@ class Probe:
     def _report(self, request: Any, end: float, result: str, server: str, detail: str) -> None:
         request.reported = True
         self._counts[result] = self._counts.get(result, 0) + 1
-        vip, port = self._targets[request.target][0]
         # By hand: three times as fast as json.dumps, and this is the probe's every request.
         self._lines.append(
             f'{{"t":{end:.6f},"node":{self._node},"ev":"probe.result","probe":{self._name},'
-            f'"seq":{request.seq},"target":"{vip}:{port}","due":{request.due:.6f},'
+            f'"seq":{request.seq},"target":"{self._keys[request.target]}","due":{request.due:.6f},'
             f'"start":{request.start:.6f},"end":{end:.6f},"result":"{result}",'
             f'"server":{json.dumps(server) if server else "null"},'
             f'"detail":{json.dumps(detail) if detail else "null"}}}\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import asking, children, fetch, probe
+from . import asking, children, fetch, languages, probe
 from .proto import Refused, now
 
 TYPE_CHECKING = False
@@ -59,10 +59,12 @@ class Probes:
                 f"a probe of {rate:g} Hz to {len(order['targets'])} targets cannot be made",
                 f"at most {probe.MAX_RATE:g} Hz, positive times, one target at least",
             )
-        if order.get("connections", "short") not in probe.CONNECTIONS:
+        connections = order.get("connections", "short")
+        if connections not in probe.CONNECTIONS:
             raise Refused(
-                f"no connections {order['connections']!r}", "one of " + ", ".join(probe.CONNECTIONS)
+                f"no connections {connections!r}", "one of " + ", ".join(probe.CONNECTIONS)
             )
+        languages.check(order["targets"], lasting=connections != "short")
         # Done here, before the first request is due, and once for all probes: they are forks.
         if any(t.get("tls") for t in order["targets"]):
             fetch.tls_ready()
@@ -123,15 +125,13 @@ def requests(
     if not 0 < count <= MAX_COUNT or deadline <= 0:
         raise Refused(f"{count} requests of {deadline:g} s each", f"1 to {MAX_COUNT}, above 0 s")
 
-    language = str(order.get("language", "HTTP"))
-    if language not in asking.LANGUAGES:
-        raise Refused(f"nobody speaks {language!r}", "one of " + ", ".join(asking.LANGUAGES))
+    http = isinstance(languages.of(order), languages.Http)
     secure = bool(order.get("tls"))
     if secure:
         fetch.tls_ready()
 
     def work() -> list[dict[str, Any]]:
-        if language != "HTTP":
+        if not http:
             return [asking.once(order, deadline) for _ in range(count)]
         return [fetch.once(vip, port, path, deadline, secure=secure) for _ in range(count)]
 

@@ -191,7 +191,8 @@ class Lab:
     ) -> Measured:
         """Break a node at a random moment, watch from the client, and return what was measured.
 
-        ``fault``: link-down for a director and httpd-stop for a real server, unless named;
+        ``fault``: link-down for a director and httpd-stop for a real server (dns-stop or udp-stop
+        for one without a web server), unless named;
         ``params``: its own, as ``lvslab faults FAULT`` lists them.
         ``hold``: heal it after so long (15, or "15s") and watch the way back; ``heal``: the
         same, as soon as the outcome is settled. Without either it is left in: :meth:`heal`.

@@ -31,6 +31,7 @@ FAULT = Fault(
     inject=_inject,
     heal=_heal,
     effect={"real-server": "timeout"},
+    speaks="HTTP",
     refuses=no_web_server,
     lesson={
         "real-server": (

@@ -30,7 +30,9 @@ FAULT = Fault(
     inject=_inject,
     heal=_heal,
     effect={"real-server": "refused"},
+    speaks="HTTP",
     default_for=frozenset({"real-server"}),
+    or_else=("dns-stop", "udp-stop"),
     refuses=no_web_server,
     lesson={
         "real-server": (

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from lvslab.errors import FaultError
 from lvslab.plan.model import Role
 from lvslab.topology.spec import TopologySpec
+from lvslab.topology.spoken import Language
 
 #: One operation of the agent, as docs/agent.md ("Operations") has it.
 Operation = dict[str, Any]
@@ -102,6 +103,8 @@ class Fault:
     heal: Callable[[Target], list[Operation]]
     #: Roles for which this one is taken when none is named.
     default_for: frozenset[Role] = frozenset()
+    #: Of a default: what is taken in its place where it is refused, the first that is not.
+    or_else: tuple[str, ...] = ()
     #: The container itself ends, so lvslab must start it before anything else can heal.
     engine_heal: bool = False
     #: It heals by itself so many seconds after it was injected, whoever watches.
@@ -111,6 +114,8 @@ class Fault:
     params: type[Params] = Params
     #: What a protocol can promise of it, by role; a role that is missing is promised nothing.
     effect: Mapping[Role, Effect] = field(default_factory=dict)
+    #: What the one program of a real server speaks that the effect is of; None: of all of them.
+    speaks: Language | None = None
     #: Nodes other than the target in which something is done; the target's own part is then
     #: left out where it is empty.
     elsewhere: Callable[[Target], Sequence[Part]] | None = None

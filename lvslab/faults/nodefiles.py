@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lvslab.faults.model import Operation, Part, Target
 from lvslab.topology.spec import TopologySpec, VrrpInstanceSpec
+from lvslab.topology.spoken import Language
 
 # The plan is imported where it is needed: completion lists the faults, and must be quick.
 
@@ -92,13 +93,67 @@ def httpd_back(target: Target) -> list[Operation]:
 
 def no_web_server(target: Target) -> str | None:
     """Return why a real server's web server cannot be broken; None where there is one."""
+    return _lacks(target, "HTTP", "has no web server")
+
+
+def no_dns_server(target: Target) -> str | None:
+    """Return why a real server's DNS server cannot be broken; None where there is one."""
+    return _lacks(target, "DNS", "has no DNS server")
+
+
+def no_udp_server(target: Target) -> str | None:
+    """Return why what answers datagrams cannot be broken; None where there is something."""
+    return _lacks(target, "UDP", "answers no plain datagrams")
+
+
+def _lacks(target: Target, spoken: Language, what: str) -> str | None:
     from lvslab.plan.serving import datagrams_at, dns_at, httpd_ports
 
-    if httpd_ports(target.lab, target.name):
+    at = {"HTTP": httpd_ports, "DNS": dns_at, "UDP": datagrams_at}
+    found = {name: ports(target.lab, target.name) for name, ports in at.items()}
+    if found[spoken]:
         return None
-    dns, udp = dns_at(target.lab, target.name), datagrams_at(target.lab, target.name)
-    other = [f"DNS at port {port}" for port in dns] + [f"UDP at port {port}" for port in udp]
-    return f"it has no web server, only {', '.join(other)}" if other else "it serves nothing"
+    other = [f"{name} at port {port}" for name, ports in found.items() for port in ports]
+    return f"it {what}, only {', '.join(other)}" if other else "it serves nothing"
+
+
+def services_of(target: Target, spoken: Language) -> tuple[str, ...]:
+    """Return the services of a real server that speak other than HTTP, as the agent has them."""
+    from lvslab.plan.serving import UDP_SERVICE, dns_services
+
+    return dns_services(target.lab, target.name) if spoken == "DNS" else (UDP_SERVICE,)
+
+
+def stopped(target: Target, spoken: Language) -> list[Operation]:
+    """Return the operations that end what of a real server speaks so."""
+    return [{"op": "service-stop", "name": name} for name in services_of(target, spoken)]
+
+
+def started(target: Target, spoken: Language) -> list[Operation]:
+    """Return the operations that undo :func:`stopped`."""
+    return [{"op": "service-start", "name": name} for name in services_of(target, spoken)]
+
+
+def hung(target: Target, spoken: Language) -> list[Operation]:
+    """Return the operations that stop every process of what speaks so in its tracks (SIGSTOP)."""
+    return [
+        {
+            "op": "kill",
+            "name": name,
+            "signal": "STOP",
+            "who": "all",
+            "touches": f"service:{name}",
+        }
+        for name in services_of(target, spoken)
+    ]
+
+
+def goes_on(target: Target, spoken: Language) -> list[Operation]:
+    """Return the operations that undo :func:`hung`; one that has ended since is left alone."""
+    return [
+        {"op": "kill", "name": name, "signal": "CONT", "who": "all", "if_running": True}
+        for name in services_of(target, spoken)
+    ]
 
 
 def no_vip(target: Target) -> str | None:

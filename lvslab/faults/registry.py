@@ -19,6 +19,7 @@ from lvslab.faults.model import A_ROLE, Effect, Fault, Params, Target, roles_of,
 from lvslab.plan.model import Role
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.spec import TopologySpec
+from lvslab.topology.spoken import Language
 
 #: Files of the package that define no fault.
 _MACHINERY = frozenset({"model", "nodefiles", "outside", "registry"})
@@ -87,6 +88,12 @@ def effect_of(name: str, role: Role) -> Effect | None:
     return None if fault is None else fault.effect.get(role)
 
 
+def speaks(name: str) -> Language | None:
+    """Return what the one program speaks that a fault is of; None: it is of all of a node."""
+    fault = all_faults().get(name)
+    return None if fault is None else fault.speaks
+
+
 def ends_kernel(name: str) -> bool:
     """Whether a node's kernel (its network namespace) is gone after the fault."""
     fault = all_faults().get(name)
@@ -132,6 +139,14 @@ def parameters(fault: Fault, given: Mapping[str, Any]) -> Params:
     return fault.params.model_validate(given)
 
 
+def _default(fault: Fault, target: Target) -> Fault:
+    """Return a role's default, or what stands in for it where it is refused."""
+    for one in (fault, *map(get, fault.or_else)):
+        if one.refuses(target) is None:
+            return one
+    return fault
+
+
 def choose(
     spec: TopologySpec,
     node: str,
@@ -139,6 +154,8 @@ def choose(
     params: Mapping[str, Any] | None = None,
 ) -> tuple[Fault, Target]:
     """Return the fault to inject (the role's default when ``name`` is None) and its target.
+
+    A default that makes no sense on this very node gives way to its ``or_else``.
 
     Raises FaultError when there is no such node or fault, or when the fault makes no sense
     on that node; the error says what would.
@@ -151,7 +168,7 @@ def choose(
             f"{node} is {A_ROLE[target.role]}: it is what measures, and is not broken",
             fix=f"aim at one of {', '.join(breakable)}",
         )
-    fault = fitting[0] if name is None else get(name)
+    fault = _default(fitting[0], target) if name is None else get(name)
     if target.role not in fault.roles:
         aims = [n for n, r in roles_of(spec).items() if r in fault.roles]
         role = A_ROLE[target.role]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lvslab.errors import NotFoundError
-from lvslab.lab.question import question
+from lvslab.topology.served import request_to
 from lvslab.topology.spoken import language
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _GRACE = 10.0
 class Answers:
     """What became of some requests to one virtual server."""
 
-    #: ``VIP:PORT``.
+    #: ``VIP:PORT``, with ``/udp`` where it is UDP.
     target: str
     #: Each request as the agent told it: {result, server, ms, detail}.
     results: tuple[Mapping[str, Any], ...]
@@ -72,7 +72,7 @@ def ask(lab: Lab, client: Node, vs: VirtualServerSpec, count: int) -> Answers:
     results: list[dict[str, Any]] = client.link().request(
         "request",
         timeout=count * DEADLINE + _GRACE,
-        **question(lab.spec, vs),
+        **request_to(lab.spec, vs),
         count=count,
         deadline=DEADLINE,
     )["results"]

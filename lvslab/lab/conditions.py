@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lvslab.plan.forwarding import TUNNEL, vip_device, vips_of
+from lvslab.topology.served import spreads
 from lvslab.topology.spec import TopologySpec, VirtualServerSpec, VrrpInstanceSpec
-
-#: Schedulers that send one client's requests, one after the other, to every real server. sed
-#: and nq count open connections only, lblc, dh, sh and mh hash, fo and ovf prefer one.
-_SPREADING = frozenset({"rr", "wrr", "lc", "wlc"})
 
 Status = Mapping[str, Any]
 
@@ -147,11 +144,6 @@ def unmet_answers(spec: TopologySpec, answered: Mapping[str, Iterable[str]]) -> 
 def asked(spec: TopologySpec) -> list[VirtualServerSpec]:
     """Return the virtual servers that a client asks: those with a real server to answer."""
     return [vs for vs in spec.virtual_servers if any(m.weight > 0 for m in vs.members)]
-
-
-def spreads(vs: VirtualServerSpec) -> bool:
-    """Say whether one client, asking often enough, is answered by every real server."""
-    return vs.scheduler in _SPREADING and not vs.persistence_timeout
 
 
 def _rightful(spec: TopologySpec, instance: VrrpInstanceSpec) -> str | None:

@@ -18,8 +18,8 @@ from lvslab.lab.conditions import (
     unmet_tables,
     unmet_tunnels,
 )
-from lvslab.lab.question import question
 from lvslab.observe.link import Subscription, with_log
+from lvslab.topology.served import request_to
 
 if TYPE_CHECKING:
     from lvslab.lab.lab import Lab
@@ -120,7 +120,7 @@ class _Waiting:
                 count,
                 link.send(
                     "request",
-                    **question(self._spec, vs),
+                    **request_to(self._spec, vs),
                     count=count,
                     deadline=_REQUEST_DEADLINE,
                 ),

@@ -9,8 +9,8 @@ from typing import Any
 from lvslab.errors import FaultError
 from lvslab.faults.model import Target
 from lvslab.timeline import bounds
-from lvslab.timeline.run import Promise, Quantity, Run
-from lvslab.topology.served import is_secure, request_to
+from lvslab.timeline.run import Connections, Promise, Quantity, Run
+from lvslab.topology.served import request_to, spreads
 from lvslab.topology.spec import PoolMember, TopologySpec, VirtualServerSpec
 from lvslab.topology.spoken import language
 
@@ -26,10 +26,6 @@ _QUANTITY: Mapping[str, Quantity] = {"degraded": "removal", "takeover": "takeove
 
 #: keepalived's BOOTSTRAP_DELAY, in seconds; and what its own start takes an emulated processor.
 _BOOTSTRAP, _STARTING = 1.0, 1.0
-
-# Schedulers that send some requests of one client to every real server. sed and nq look at open
-# connections alone: where each ends before the next begins, one real server gets them all.
-_SPREADING = frozenset({"rr", "wrr", "lc", "wlc"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +46,15 @@ def describe(
     fault: str,
     *,
     fault_id: str,
+    targets: Mapping[str, int],
     rate: float,
     deadline: float,
     seed: int,
 ) -> Run:
     """Return the run that is about to be made; promises are added once holders are known.
 
-    Raises FaultError when nothing can be probed.
+    ``targets`` are those that are probed.
     """
-    probed = _probed(spec)
-    if not spec.clients or not probed:
-        missing = "client" if not spec.clients else "virtual server over HTTP"
-        raise FaultError(
-            f"the lab has no {missing}: nothing can be measured",
-            fix="add one to the topology, or inject without watching (--no-watch)",
-        )
     addresses = {d.name: d.address for d in spec.directors}
     addresses.update({r.name: r.address for r in spec.real_servers})
     return Run(
@@ -76,7 +66,7 @@ def describe(
         client=spec.clients[0].name,
         rate=rate,
         deadline=deadline,
-        targets=targets(spec),
+        targets=targets,
         vips=tuple(str(v) for v in spec.vips),
         servers={str(r.address): r.name for r in spec.real_servers},
         address=str(addresses[target.name]),
@@ -84,9 +74,26 @@ def describe(
     )
 
 
-def targets(spec: TopologySpec) -> dict[str, int]:
-    """Return what is probed, ``VIP:PORT``, and how many real servers stand behind each."""
-    return {vs.key: max(1, len(_members(vs))) for vs in _probed(spec)}
+def require(spec: TopologySpec, connections: Connections = "short") -> None:
+    """Raise FaultError where nobody can ask, or there is nothing to be asked so."""
+    if spec.clients and _probed(spec, connections):
+        return
+    if spec.clients and spec.virtual_servers:
+        raise FaultError(
+            f"the lab has no virtual server over HTTP, and {connections} connections are of no "
+            "other: nothing can be measured",
+            fix="ask over connections: short",
+        )
+    missing = "virtual server" if spec.clients else "client"
+    raise FaultError(
+        f"the lab has no {missing}: nothing can be measured",
+        fix="add one to the topology, or inject without watching (--no-watch)",
+    )
+
+
+def targets(spec: TopologySpec, connections: Connections = "short") -> dict[str, int]:
+    """Return what is probed, by key, and how many real servers stand behind each."""
+    return {vs.key: max(1, len(_members(vs))) for vs in _probed(spec, connections)}
 
 
 def usual_rate(spec: TopologySpec) -> float:
@@ -95,18 +102,18 @@ def usual_rate(spec: TopologySpec) -> float:
     A handshake takes an emulated processor 30 ms, client and real server together, a plain request
     6 (measured); what asks it for more than a third of its time measures itself.
     """
-    secure = any(is_secure(spec.virtual_servers, vs) for vs in _probed(spec))
+    secure = any(order.get("tls") for order in orders(spec))
     return SECURE_RATE if secure else PLAIN_RATE
 
 
-def orders(spec: TopologySpec) -> list[dict[str, Any]]:
+def orders(spec: TopologySpec, connections: Connections = "short") -> list[dict[str, Any]]:
     """Return how the agent asks each target, in the order of :func:`targets`."""
-    return [request_to(spec, vs) for vs in _probed(spec)]
+    return [request_to(spec, vs) for vs in _probed(spec, connections)]
 
 
 def with_promises(spec: TopologySpec, run: Run, held: Mapping[str, Iterable[str]]) -> Run:
     """Add what is promised, given the VIPs that each director really holds."""
-    spec = _measured(spec)
+    spec = _measured(spec, run)
     mine = set(held.get(run.node, ()))
     outage: list[bounds.Bound | None] = []
     takeover: list[bounds.Bound | None] = []
@@ -127,7 +134,7 @@ def with_promise_back(spec: TopologySpec, run: Run, down_for: float) -> Run:
     """Add what is promised of the way back, after ``down_for`` seconds of the fault."""
     if run.role != "director" or run.fault != "link-down":
         return run
-    spec = _measured(spec)
+    spec = _measured(spec, run)
     found = [
         bounds.second_outage_after_link_return(spec, i, run.node, down_for=down_for)
         for i in spec.vrrp_instances
@@ -201,22 +208,23 @@ def expected_servers(spec: TopologySpec, without: str | None = None) -> dict[str
     """
     return {
         vs.key: frozenset(
-            str(m.address)
-            for m in _members(vs)
-            if m.server != without and vs.scheduler in _SPREADING and not vs.persistence_timeout
+            str(m.address) for m in _members(vs) if m.server != without and spreads(vs)
         )
-        for vs in _probed(spec)
+        for vs in spec.virtual_servers
     }
 
 
-def _probed(spec: TopologySpec) -> list[VirtualServerSpec]:
-    """Return the virtual servers that the probe asks: it speaks HTTP and nothing else."""
-    return [vs for vs in spec.virtual_servers if language(spec, vs) == "HTTP"]
+def _probed(spec: TopologySpec, connections: Connections) -> list[VirtualServerSpec]:
+    """Return the virtual servers that the probe asks: connections that last are HTTP's alone."""
+    return [
+        vs for vs in spec.virtual_servers if connections == "short" or language(spec, vs) == "HTTP"
+    ]
 
 
-def _measured(spec: TopologySpec) -> TopologySpec:
-    """Return the topology without what the probe does not see: nothing is promised of that."""
-    return replace(spec, virtual_servers=tuple(_probed(spec)))
+def _measured(spec: TopologySpec, run: Run) -> TopologySpec:
+    """Return the topology without what was not probed: nothing is promised of that."""
+    seen = tuple(vs for vs in spec.virtual_servers if vs.key in run.targets)
+    return replace(spec, virtual_servers=seen)
 
 
 def _members(vs: VirtualServerSpec) -> list[PoolMember]:

@@ -55,6 +55,7 @@ class Injection:
             self.target,
             self.fault.name,
             fault_id=secrets.token_hex(6),
+            targets=recorder.targets,
             rate=recorder.rate,
             deadline=recorder.deadline,
             seed=seed,

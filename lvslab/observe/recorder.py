@@ -39,7 +39,8 @@ _BEAT = 0.2
 class Recorder(Closing):
     """Records everything that a lab's nodes tell, while a probe asks every virtual server.
 
-    A context manager: it ends the probe. Times are those of the engine's clock, in seconds.
+    Over connections that last only those of HTTP. A context manager: it ends the probe. Times are
+    those of the engine's clock, in seconds. Raises FaultError when nothing can be asked.
     """
 
     def __init__(
@@ -53,11 +54,12 @@ class Recorder(Closing):
         collector: Collector | None = None,
     ) -> None:
         spec = lab.spec
+        expect.require(spec, connections)
         self.lab = lab
         self.client = spec.clients[0].name
         self.rate, self.deadline = rate, deadline
         self._connections = connections
-        self.targets = expect.targets(spec)
+        self.targets = expect.targets(spec, connections)
         self.events: list[Event] = []
         #: The newest time stamp there is; when the recording began, and why it is not whole.
         self.now = self.recorded_from = 0.0
@@ -110,7 +112,7 @@ class Recorder(Closing):
             self.client,
             "probe.start",
             probe=self._probe,
-            targets=expect.orders(spec),
+            targets=expect.orders(spec, self._connections),
             rate=self.rate,
             deadline=self.deadline,
             lease=_LEASE,

@@ -12,6 +12,8 @@ from lvslab.topology.spoken import UDP_CHECKS, asked_port, dns_ports
 _OWN_PAYLOAD = (b"keepalived check - " * 2)[:32]
 #: keepalived's default of max_reply_length (check_udp.c, udp_check_handler()).
 _MAX_REPLY = 255
+#: The service that answers datagrams, where a real server has one.
+UDP_SERVICE = "udp"
 
 
 def httpd_ports(spec: TopologySpec, server: str) -> tuple[int, ...]:
@@ -23,6 +25,12 @@ def dns_at(spec: TopologySpec, server: str) -> tuple[int, ...]:
     """Return the ports, UDP and TCP, at which a real server has a DNS server."""
     wanted = _ports(spec, server, "TCP") | _ports(spec, server, "UDP")
     return tuple(sorted(wanted & dns_ports(spec.virtual_servers)))
+
+
+def dns_services(spec: TopologySpec, server: str) -> tuple[str, ...]:
+    """Return the names of a real server's DNS services, one for each of :func:`dns_at`."""
+    ports = dns_at(spec, server)
+    return tuple(f"dns-{port}" if i else "dns" for i, port in enumerate(ports))
 
 
 def datagrams_at(spec: TopologySpec, server: str) -> tuple[int, ...]:
@@ -71,20 +79,19 @@ def datagram_words(spec: TopologySpec, server: str) -> list[str]:
 
 def udp_services(spec: TopologySpec, server: str, address: IPv4Address) -> list[dict[str, Any]]:
     """Return the services, as node.json has them, of a real server that speak other than HTTP."""
-    services: list[dict[str, Any]] = []
-    for port in dns_at(spec, server):
-        services.append(
-            {
-                "name": f"dns-{port}" if services else "dns",
-                "argv": dns_argv(port, address),
-                "ready": {"listen": [port], "udp": [port]},
-            }
-        )
+    services: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "argv": dns_argv(port, address),
+            "ready": {"listen": [port], "udp": [port]},
+        }
+        for name, port in zip(dns_services(spec, server), dns_at(spec, server), strict=True)
+    ]
     ports = datagrams_at(spec, server)
     if ports:
         words = datagram_words(spec, server)
         argv = ["python3", "-u", "-m", "agent.datagrams", str(address), *words]
-        services.append({"name": "udp", "argv": argv, "ready": {"udp": list(ports)}})
+        services.append({"name": UDP_SERVICE, "argv": argv, "ready": {"udp": list(ports)}})
     return services
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from lvslab.errors import FaultError, LvslabError
 from lvslab.faults.model import A_ROLE, roles_of
 from lvslab.faults.registry import choose, get, mistakes
-from lvslab.observe.expect import usual_rate
+from lvslab.observe.expect import require, usual_rate
 from lvslab.plan.model import Role
 from lvslab.scenario import expectations
 from lvslab.scenario.language import Sentence, SentenceError, parse
@@ -66,6 +66,7 @@ def load(
     reader = _Reader(model, document, spec, text)
     steps = tuple(reader.step(i, fault) for i, fault in enumerate(model.faults))
     reader.names(steps)
+    reader.connections()
     expect = tuple(s for i, t in enumerate(model.expect) if (s := reader.sentence(i, t, steps)))
     if reader.problems:
         raise TopologyProblems(reader.problems)
@@ -203,6 +204,16 @@ class _Reader:
             return target
         wanted = {**dict.fromkeys(DIRECTORS, "director"), **dict.fromkeys(SERVERS, "real-server")}
         return next((n for n, role in roles.items() if role == wanted.get(target)), None)
+
+    def connections(self) -> None:
+        """Without HTTP there is nothing to be asked over connections that last."""
+        lasting = self.model.load.connections
+        if lasting == "short" or not self.topology.virtual_servers:
+            return
+        try:
+            require(self.topology, lasting)
+        except FaultError as error:
+            self._bad(("load", "connections"), error.what, error.fix or "")
 
     def names(self, steps: tuple[Step, ...]) -> None:
         """Two faults of one name could not be told apart by what is expected of them."""

@@ -68,7 +68,8 @@ class LoadModel(Model):
     """What is answered later has failed."""
     connections: Literal["short", "kept", "stream"] = "short"
     """short: a connection a request. kept: one to each virtual server, and another when it has
-    ended. stream: one to each for all of it; when it has ended every request has failed."""
+    ended. stream: one to each for all of it; when it has ended every request has failed. What
+    lasts is of HTTP: virtual servers of UDP or DNS are then not asked."""
 
 
 class FaultModel(Model):

@@ -37,7 +37,10 @@ class ScenarioRun:
         on_event: OnEvent | None = None,
         collector: Collector | None = None,
     ) -> None:
-        """``seed`` decides phases and choices (random when None; recorded)."""
+        """``seed`` decides phases and choices (random when None; recorded).
+
+        Raises FaultError when nothing can be asked.
+        """
         self.scenario = scenario
         self._lab = lab
         self._seed = secrets.randbits(32) if seed is None else seed
@@ -217,7 +220,7 @@ def _unrecorded(scenario: ScenarioSpec, seed: int) -> Run:
         client=spec.clients[0].name,
         rate=scenario.load.rate,
         deadline=scenario.load.deadline,
-        targets=expect.targets(spec),
+        targets=expect.targets(spec, scenario.load.connections),
         vips=tuple(str(v) for v in spec.vips),
         servers={str(r.address): r.name for r in spec.real_servers},
         address="",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Literal
 
-from lvslab.faults.registry import effect_of
+from lvslab.faults.registry import effect_of, speaks
 from lvslab.topology.spec import (
     ASKING,
     CheckSpec,
@@ -26,7 +26,7 @@ from lvslab.topology.spec import (
     VrrpInstanceSpec,
     VrrpMember,
 )
-from lvslab.topology.spoken import UDP_CHECKS, language
+from lvslab.topology.spoken import UDP_CHECKS, Language, asked_language, language
 
 #: Adverts that a backup misses before it acts: keepalived's ``down_timer_adverts``, RFC 5798.
 DOWN_TIMER_ADVERTS = 3
@@ -289,19 +289,24 @@ def expected(
         if answer == "nothing":
             return _none("nobody notices it")
         if answer == "refused" or answer == "timeout" or answer == "unreachable":
-            return _expected_of_real_server(spec, answer, target, vip)
+            return _expected_of_real_server(spec, answer, target, vip, speaks(fault))
     return None
 
 
 def _expected_of_real_server(
-    spec: TopologySpec, answer: Answer, target: str, vip: IPv4Address | None
+    spec: TopologySpec,
+    answer: Answer,
+    target: str,
+    vip: IPv4Address | None,
+    only: Language | None,
 ) -> Bound | None:
+    """``only``: one program of the real server is hit, what it speaks; None: all of them."""
     bounds: list[Bound] = []
     for vs in spec.virtual_servers:
         if vip is not None and vs.vip != vip:
             continue
-        if answer == "refused" and language(spec, vs) != "HTTP":
-            continue  # the web server alone is gone
+        if only is not None and language(spec, vs) != only:
+            continue
         for member in vs.members:
             if member.server != target or member.weight == 0:
                 continue
@@ -310,8 +315,8 @@ def _expected_of_real_server(
                 return None
             if member.check is None or never_notices(member.check, answer):
                 return None
-            if answer == "refused" and member.check.kind in UDP_CHECKS:
-                return None  # it asks another program than the web server, which goes on
+            if only is not None and asked_language(spec, vs, member) != only:
+                return None  # it asks another program, which goes on
             bounds.append(rs_removed(member.check, vs.delay_loop, answer))
     bound = _hull(bounds)
     if bound is None:

@@ -141,7 +141,7 @@ class ProbeResult:
 
 
 def target_key(target: Any) -> str:
-    """Return ``VIP:PORT`` for a probe's target, however it is written."""
+    """Return a probe's target as it is called (``VIP:PORT``), however it is written."""
     if isinstance(target, str):  # nearly always: a Mapping is asked for slowly
         return target
     if isinstance(target, Mapping):

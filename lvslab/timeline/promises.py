@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from lvslab.timeline import bounds
 from lvslab.timeline.bounds import Bound
 from lvslab.topology.spec import TopologySpec, VrrpInstanceSpec
-from lvslab.topology.spoken import UDP_CHECKS
+from lvslab.topology.spoken import UDP_CHECKS, Language, asked_language
 
-#: How a real server can go, and a fault that makes it go so.
+#: How a real server can go, and a fault that makes it go so; of one program what stops that.
 _WAYS: tuple[tuple[bounds.Answer, str, str], ...] = (
-    ("refused", "httpd-stop", "its port refuses"),
+    ("refused", "", "its port refuses"),
     ("timeout", "freeze", "it accepts and says nothing"),
     ("unreachable", "power-off", "it is gone"),
 )
+_STOPS: Mapping[Language, str] = {"HTTP": "httpd-stop", "DNS": "dns-stop", "UDP": "udp-stop"}
 
-
-#: The same, of a check that sends a datagram; no fault stops its service alone.
+#: The same, of a check that sends a datagram.
 _DATAGRAM: Mapping[bounds.Answer, str] = {
     "refused": "its port refuses (ICMP)",
     "timeout": "it says nothing",
@@ -74,8 +74,8 @@ def _of_instance(spec: TopologySpec, instance: VrrpInstanceSpec) -> Iterator[Pro
 def _of_checks(spec: TopologySpec, key: str) -> Iterator[Promised]:
     """Yield the bounds of a virtual server's checks; members of one kind of check together."""
     vs = next(v for v in spec.virtual_servers if v.key == key)
-    checks = {m.check: m.server for m in reversed(vs.members) if m.check is not None}
-    for check in reversed(checks):
+    checks = {m.check: m for m in reversed(vs.members) if m.check is not None}
+    for check, member in reversed(checks.items()):
         named = [m.server for m in vs.members if m.check == check]
         who = "a real server" if len(named) == len(vs.members) else ", ".join(named)
         for answer, fault, words in _WAYS:
@@ -83,7 +83,7 @@ def _of_checks(spec: TopologySpec, key: str) -> Iterator[Promised]:
                 continue
             if check.kind in UDP_CHECKS:
                 words = _DATAGRAM[answer]
-                fault = "" if answer == "refused" else fault
+            fault = fault or _STOPS[asked_language(spec, vs, member)]
             gone = bounds.rs_removed(check, vs.delay_loop, answer)
             yield Promised(f"{who} is removed: {words}", key, fault, gone)
         yield Promised(f"{who} is put back", key, "", bounds.rs_back(check, vs.delay_loop))

@@ -48,7 +48,7 @@ class Run:
     #: Requests a second, over all targets, and the deadline of each in seconds.
     rate: float
     deadline: float
-    #: Each ``VIP:PORT`` that was probed, and how many real servers stand behind it.
+    #: Each virtual server that was probed, by its key, and how many real servers stand behind it.
     targets: Mapping[str, int]
     vips: tuple[str, ...]
     #: Address of each real server -> its name.

@@ -14,12 +14,18 @@ from lvslab.conf.lexer import decomment
 from lvslab.conf.tree import build
 from lvslab.conf.values import status_codes
 from lvslab.topology.spec import ASKING, CheckSpec, PoolMember, TopologySpec, VirtualServerSpec
-from lvslab.topology.spoken import UDP_CHECKS, asked_port
+from lvslab.topology.spoken import UDP_CHECKS, asked_port, language
 
 #: A real server, by name or by address, and a port of it.
 Place = tuple[str, int]
 #: What the lab's pages are answered with where no check wants anything else.
 OK = 200
+#: Schedulers that send one client's requests, one after the other, to every real server. sed
+#: and nq count open connections only, lblc, dh, sh and mh hash, fo and ovf prefer one. Of UDP a
+#: connection is open for 300 s after its datagram (ip_vs_proto_udp.c): lc and wlc send all of it to
+#: a real server that comes back, until it has as many as the others.
+_SPREADING = frozenset({"rr", "wrr", "lc", "wlc"})
+_SPREADING_UDP = frozenset({"rr", "wrr"})
 #: Asked for by clients where "/" is not answered with 200: any path has the same page.
 _OTHER = "/lvslab"
 
@@ -129,10 +135,23 @@ def path_for(servers: Iterable[VirtualServerSpec], vs: VirtualServerSpec) -> str
 
 
 def request_to(spec: TopologySpec, vs: VirtualServerSpec) -> dict[str, Any]:
-    """Return how a client's agent asks a virtual server (docs/agent.md): where, for what, how."""
-    servers = spec.virtual_servers
-    asked = {"vip": str(vs.vip), "port": vs.port, "path": path_for(servers, vs)}
+    """Return how a client's agent asks a virtual server (docs/agent.md): where, for what, how.
+
+    Once, by ``request``, or again and again as a target of its probe. Whoever answers says who
+    it is.
+    """
+    servers, spoken = spec.virtual_servers, language(spec, vs)
+    asked: dict[str, Any] = {"vip": str(vs.vip), "port": vs.port}
+    if spoken != "HTTP":
+        return asked | {"language": spoken, "protocol": vs.protocol}
+    asked["path"] = path_for(servers, vs)
     return asked | ({"tls": True} if is_secure(servers, vs) else {})
+
+
+def spreads(vs: VirtualServerSpec) -> bool:
+    """Say whether one client, asking often enough, is answered by every real server."""
+    spreading = _SPREADING_UDP if vs.protocol == "UDP" else _SPREADING
+    return vs.scheduler in spreading and not vs.persistence_timeout
 
 
 def path_at(odd: Collection[str], *wanted: str) -> str:

@@ -55,6 +55,19 @@ def language(spec: TopologySpec, vs: VirtualServerSpec) -> Language:
     return "UDP" if vs.protocol == "UDP" else "HTTP"
 
 
+def asked_language(spec: TopologySpec, vs: VirtualServerSpec, member: PoolMember) -> Language:
+    """Return what the program speaks that a member's check asks; it need not be who serves.
+
+    A script, and no check at all, are taken to be about what is served.
+    """
+    check = member.check
+    if check is None or check.kind == "MISC_CHECK":
+        return language(spec, vs)
+    if asked_port(member) in dns_ports(spec.virtual_servers):
+        return "DNS"
+    return "UDP" if check.kind in UDP_CHECKS else "HTTP"
+
+
 def closed_to(member: PoolMember, dns: frozenset[int]) -> int | None:
     """Return the DNS port that a member's check asks in vain; None where it does not."""
     port, check = asked_port(member), member.check

@@ -54,7 +54,8 @@ REAL_SERVER = {
 
 def test_every_fault_there_is_has_its_test():
     here = Path(__file__).parent
-    parts = (here / f"test_faults_{m}.py" for m in ("within", "beside", "outside"))
+    names = ("faults_within", "faults_beside", "faults_outside", "udp")
+    parts = (here / f"test_{name}.py" for name in names)
     others = "".join(part.read_text() for part in parts)
     untested = {
         f.name

@@ -16,7 +16,9 @@ from lvslab.observe.expect import checked_after
 from lvslab.timeline import bounds
 from lvslab.timeline.run import ALLOWANCE
 from lvslab.topology.spec import CheckSpec, VirtualServerSpec
+from lvslab.topology.spoken import Language, language
 
+from .playing import Seen, failed, play, play_out
 from .proofs import in_node, opened
 from .test_observing import PATIENCE, heard
 
@@ -66,9 +68,12 @@ virtual_servers:
   - port: 53
     forwarding: {forwarding}
     delay_loop: 0.5
-    check: {{type: DNS_CHECK, dns_type: AAAA, name: www.example.org, connect_timeout: 2}}
+    # Four attempts of the two until both have failed: more would not be told of the closed port.
+    check: {{type: DNS_CHECK, dns_type: AAAA, name: www.example.org, connect_timeout: 2, {retries}}}
 """
 RETRIES = "retry: 1, delay_before_retry: 0.5"
+#: Seconds after which a kernel tells a host of six closed ports at once again.
+RESTED = 7.0
 WAYS = [("DR", "trixie"), ("DR", "bookworm"), ("NAT", "trixie"), ("TUN", "trixie")]
 
 #: Sends datagrams from sockets that take an answer from anybody, and prints from whom it came:
@@ -154,16 +159,22 @@ def direct(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
     """
     file = way_of(tmp_path_factory.mktemp("udp"), "DR", "trixie")
     with opened(file, "udp-broken") as lab:
-        link = lab.nodes["lvs1"].link()
-        started = link.request("status", timeout=60)["services"]["keepalived"]["since"]
-        with link.subscribe() as events:
-            link.request("watch", seconds=30)
-            while True:
-                event = events.get(PATIENCE)
-                assert event is not None
-                if event["t"] >= started + checked_after(lab.spec):
-                    break
+        status = lab.nodes["lvs1"].link().request("status", timeout=60)
+        wait(lab, checked_after(lab.spec), since=status["services"]["keepalived"]["since"])
         yield lab
+
+
+def wait(lab: Lab, seconds: float, since: float | None = None) -> None:
+    """Wait so long on the engine's clock; from now on, unless a moment is given."""
+    link = lab.nodes["lvs1"].link()
+    with link.subscribe() as events:
+        link.request("watch", seconds=30)
+        while True:
+            event = events.get(PATIENCE)
+            assert event is not None
+            since = float(event["t"]) if since is None else since
+            if event["t"] >= since + seconds:
+                return
 
 
 def of(lab: Lab, target: str) -> tuple[VirtualServerSpec, CheckSpec]:
@@ -254,6 +265,75 @@ def test_a_service_that_hangs_is_removed_where_an_answer_is_required(
         finally:
             rs1.request("heal", fault_id="h", timeout=60)
         changes("ipvs", change="added", **server)
+
+
+def keys_of(lab: Lab, spoken: Language) -> set[str]:
+    """Return the virtual servers of one language, as the probe calls them."""
+    return {vs.key for vs in lab.spec.virtual_servers if language(lab.spec, vs) == spoken}
+
+
+def removed_within(seen: Seen, target: str, answer: bounds.Answer) -> None:
+    """Hold the removal of rs1 from one virtual server against what its check promises."""
+    vs, check = of(seen.lab, target)
+    gone = seen.events("ipvs", "lvs1", change="removed", **row(seen.lab, vs, "rs1"))
+    assert gone, target
+    within(
+        {**gone[0].data, "t": gone[0].t},
+        seen.result.fault_t,
+        bounds.rs_removed(check, vs.delay_loop, answer),
+    )
+
+
+def test_a_stopped_dns_server_costs_its_share_of_the_questions(direct: Lab):
+    wait(direct, RESTED)
+    # That the verdict is "within" is play_out's to say.
+    seen = play_out(direct, "rs1", "dns-stop")
+    for target in ("53/udp", "53"):
+        removed_within(seen, target, "refused")
+    lost = failed(seen.answers())
+    assert {e.data["target"] for e in lost} == keys_of(direct, "DNS")
+    kinds = {e.data["result"] for e in lost}
+    # TCP is refused each time, and UDP six times; a question that was being answered is cut off.
+    assert {"refused"} <= kinds <= {"refused", "timeout", "reset", "bad", "late"}
+
+
+def test_a_hung_dns_server_answers_nobody_until_it_is_removed(direct: Lab):
+    seen = play_out(direct, "rs1", "dns-hang")
+    for target in ("53/udp", "53"):
+        removed_within(seen, target, "timeout")
+    lost = failed(seen.answers())
+    assert {e.data["target"] for e in lost} == keys_of(direct, "DNS")
+    assert {e.data["result"] for e in lost} <= {"timeout", "late"}
+
+
+def test_a_stopped_udp_server_is_removed_by_the_checks_that_want_an_answer(direct: Lab):
+    wait(direct, RESTED)
+    seen = play(direct, "rs1", "udp-stop", hold=8.0)
+    # Of 515 nothing is demanded, for the reason above; so neither is the verdict on all of it.
+    for target in ("514/udp", "516/udp"):
+        removed_within(seen, target, "refused")
+    lost = failed(seen.answers())
+    assert {e.data["target"] for e in lost} == keys_of(direct, "UDP")
+    assert {"refused"} <= {e.data["result"] for e in lost} <= {"refused", "timeout", "late"}
+    later = failed(seen.answers(after=4.5 + 2 * ALLOWANCE))
+    assert {e.data["target"] for e in later} <= {f"{VIP}:515/udp"}
+
+
+def test_a_hung_udp_server_stays_where_silence_is_success(direct: Lab):
+    seen = play(direct, "rs1", "udp-hang", hold=12.0)
+    assert seen.result.verdict.outcome == "no-bound"
+    for target in ("514/udp", "516/udp"):
+        removed_within(seen, target, "timeout")
+    deaf, _ = of(direct, "515/udp")
+    assert not seen.events("ipvs", "lvs1", change="removed", **row(direct, deaf, "rs1"))
+    lost = failed(seen.answers())
+    assert {e.data["target"] for e in lost} == keys_of(direct, "UDP")
+    assert {e.data["result"] for e in lost} <= {"timeout", "late"}
+    # Two attempts of 2 s, 0.5 s between them, after up to 4 s.
+    later = seen.answers(after=8.5 + 2 * ALLOWANCE)
+    assert {e.data["target"] for e in failed(later)} == {deaf.key}
+    servers = {e.data["server"] for e in later if e.data["target"] == deaf.key}
+    assert servers == {addresses(direct)["rs2"], None}
 
 
 def test_the_topology_is_one_that_can_be_read_back():

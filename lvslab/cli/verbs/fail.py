@@ -35,7 +35,8 @@ def fail(
         typer.Argument(
             metavar="[FAULT]",
             autocompletion=complete.faults,
-            help="What to do to it (default: link-down; httpd-stop for a real server).",
+            help="What to do to it (default: link-down; for a real server httpd-stop, or dns-stop "
+            "or udp-stop where it has no web server).",
             show_default=False,
         ),
     ] = None,

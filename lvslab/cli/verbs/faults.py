@@ -59,6 +59,8 @@ def _all_about(s: Session, fault: Fault) -> None:
         s.out.text(f"on a {role}: {fault.expect[role]}")
         if role in fault.lesson:
             s.out.text(f"  {fault.lesson[role]}")
+    if fault.or_else:
+        s.out.text(f"where it is refused, the default is: {', '.join(fault.or_else)}")
     s.out.next(f"lvslab fail NODE {fault.name}")
 
 
@@ -68,6 +70,7 @@ def _described(fault: Fault) -> dict[str, Any]:
         "summary": fault.summary,
         "roles": fault.roles,
         "default_for": fault.default_for,
+        "or_else": fault.or_else,
         "expect": fault.expect,
         "parameters": [
             {

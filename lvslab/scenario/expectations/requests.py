@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from lvslab.scenario.expectations.model import Check, Expectation, inconclusive
@@ -13,7 +13,6 @@ from lvslab.scenario.spec import Step
 from lvslab.timeline.events import ProbeResult
 from lvslab.timeline.outage import Outage, interval_of, outages, silence
 from lvslab.topology.spec import TopologySpec
-from lvslab.topology.spoken import language
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -72,7 +71,7 @@ def _share(sentence: Sentence, seen: Seen) -> Check:
     # One request more or less is no other share.
     one = 100 / len(served)
     if isinstance(value, Auto):
-        wanted = _promised_share(seen.spec, sentence.of or "")
+        wanted = _promised_share(seen.spec, sentence.of or "", seen.recording.targets)
         slack = 2 * one * len(seen.recording.targets) + 1.0
         good, said = abs(share - wanted) <= slack, f"{wanted:.1f}%, give or take {slack:.1f}%"
     elif isinstance(value, Span):
@@ -90,13 +89,13 @@ def _share(sentence: Sentence, seen: Seen) -> Check:
     )
 
 
-def _promised_share(spec: TopologySpec, server: str) -> float:
-    """Return a real server's share in percent as rr and wrr define it, over all VIPs."""
+def _promised_share(spec: TopologySpec, server: str, targets: Collection[str]) -> float:
+    """Return a real server's share in percent as rr and wrr define it, over all targets."""
     shares = []
     for vs in spec.virtual_servers:
         weights = {m.server: m.weight if vs.scheduler == "wrr" else min(1, m.weight)
                    for m in vs.members}  # fmt: skip
-        if language(spec, vs) == "HTTP":
+        if vs.key in targets:
             shares.append(100 * weights.get(server, 0) / max(1, sum(weights.values())))
     return sum(shares) / max(1, len(shares))
 

@@ -226,5 +226,8 @@ def test_faults_lists_what_there_is(runner: CliRunner, app: typer.Typer) -> None
     by_name = {f["name"]: f for f in listed}
     assert by_name["link-down"]["default_for"] == ["director"]
     assert by_name["httpd-stop"]["roles"] == ["real-server"]
+    assert by_name["httpd-stop"]["or_else"] == ["dns-stop", "udp-stop"]
+    told = runner.invoke(app, ["faults", "httpd-stop"]).stdout
+    assert "where it is refused, the default is: dns-stop, udp-stop" in told
     shown = runner.invoke(app, ["faults"]).stdout.splitlines()
     assert "lvslab fail NODE [FAULT] [-p KEY=VALUE]" in shown[-1]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from lvslab.agent import languages
 from lvslab.errors import AgentError
 from lvslab.faults.model import Operation
 from lvslab.timeline.events import Event
@@ -112,7 +113,8 @@ class World:
         start = due + self.late
         alive = [d for d in sorted(self.holders, reverse=True) if d in self.linked]
         pool = sorted(self.table[alive[0]]) if alive else []
-        server = pool[k % len(pool)] if pool else None
+        targets = probe["targets"]
+        server = pool[k // len(targets) % len(pool)] if pool else None
         if server is not None and server not in self.linked:
             server = None
         result = "timeout" if server is None else "ok" if server in self.answering else "refused"
@@ -121,7 +123,7 @@ class World:
         data = {
             "probe": probe["probe"],
             "seq": k,
-            "target": f"{VIP}:80",
+            "target": languages.key(targets[k % len(targets)]),
             "due": due,
             "start": start,
             "end": end,
@@ -144,7 +146,7 @@ class World:
 
     def broken(self, node: str, fault: str) -> None:
         if node in ADDRESS:
-            if fault == "httpd-stop":
+            if fault in ("httpd-stop", "dns-stop", "udp-stop"):
                 self.answering.discard(node)
             else:
                 self.linked.discard(node)

@@ -13,6 +13,7 @@ from lvslab.errors import FaultError
 from lvslab.faults import registry
 from lvslab.faults.model import Fault, Target, target_of
 from lvslab.plan.render import keepalived_conf
+from lvslab.plan.serving import udp_services
 from lvslab.topology import builtins, load, loads
 from lvslab.topology.spec import (
     ClientSpec,
@@ -82,6 +83,8 @@ def test_every_fault_of_the_issue_is_there_with_its_default_first() -> None:
         "carrier-loss",
         "clock-step",
         "cpu-starve",
+        "dns-hang",
+        "dns-stop",
         "drain",
         "freeze",
         "httpd-flap",
@@ -95,6 +98,8 @@ def test_every_fault_of_the_issue_is_there_with_its_default_first() -> None:
         "power-off",
         "reboot",
         "rs-without-vip",
+        "udp-hang",
+        "udp-stop",
         "vip-steal",
     ]
     assert registry.faults_for("client") == ()
@@ -129,14 +134,30 @@ def lab() -> TopologySpec:
     return load(builtins()["lvs-dr"])
 
 
+@cache
+def beside() -> TopologySpec:
+    """rs1 serves all three, DNS at two ports; rs2 HTTP alone, rs3 UDP, rs4 DNS."""
+    return loads("""\
+directors: [lvs1]
+real_servers: [rs1, rs2, rs3, rs4]
+vip: 172.20.1.100
+virtual_servers:
+  - {port: 53, protocol: UDP, real_servers: [rs1, rs4]}
+  - {port: 5353, protocol: UDP, check: DNS_CHECK, real_servers: [rs1]}
+  - {port: 514, protocol: UDP, real_servers: [rs1, rs3]}
+  - {port: 80, real_servers: [rs1, rs2]}
+""")
+
+
 def aimed() -> list[tuple[Fault, Target]]:
     """Return every fault, aimed at a node of each role that it makes sense on."""
     found = []
     for name, known in registry.all_faults().items():
+        spec = lab() if known.speaks in (None, "HTTP") else beside()
         for node in ("lvs1", "rs1"):
-            if target_of(lab(), node).role in known.roles:
+            if target_of(spec, node).role in known.roles:
                 given = GIVEN.get(name) or (NOT_A_SERVER.get(name) if node == "rs1" else None)
-                found.append(registry.choose(lab(), node, name, given))
+                found.append(registry.choose(spec, node, name, given))
     return found
 
 
@@ -162,9 +183,8 @@ def test_what_heals_undoes_what_was_injected() -> None:
                 if op["op"] == "service-reload":
                     assert op in part.heal, known.name
                 elif (op["op"], op.get("signal")) == ("kill", "STOP"):
-                    assert {**op, "signal": "CONT"}.items() >= part.heal[0].items() - {
-                        ("if_running", True)
-                    }
+                    (back,) = (heal for heal in part.heal if heal.get("name") == op.get("name"))
+                    assert {**op, "signal": "CONT"}.items() >= back.items() - {("if_running", True)}
                 elif op["op"] in ("run", "outside"):
                     # What it made is removed, if it says that it made something.
                     touched = {o.get("touches") for o in part.heal if o["op"] == op["op"]}
@@ -239,6 +259,56 @@ def test_a_drifted_configuration_is_another(what: str) -> None:
 def test_default_is_taken_when_none_is_named() -> None:
     assert registry.choose(SPEC, "lvs1")[0].name == "link-down"
     assert registry.choose(specs.article(), "rs1")[0].name == "httpd-stop"
+
+
+@pytest.mark.parametrize(
+    ("node", "name"),
+    [("rs1", "httpd-stop"), ("rs2", "httpd-stop"), ("rs3", "udp-stop"), ("rs4", "dns-stop")],
+)
+def test_the_default_of_a_real_server_stops_what_it_serves(node: str, name: str) -> None:
+    assert registry.choose(beside(), node)[0].name == name
+
+
+def test_what_stands_in_for_a_default_is_of_its_role() -> None:
+    for known in registry.all_faults().values():
+        assert bool(known.default_for) or not known.or_else
+        for name in known.or_else:
+            assert registry.get(name).roles >= known.default_for
+    # Where nothing will do, the default says why.
+    with pytest.raises(FaultError, match="fault 'httpd-stop' makes no sense on rs1: it serves no"):
+        registry.choose(SPEC, "rs1")
+
+
+@pytest.mark.parametrize(
+    ("name", "services"),
+    [
+        ("dns-stop", ["dns", "dns-5353"]),
+        ("dns-hang", ["dns", "dns-5353"]),
+        ("udp-stop", ["udp"]),
+        ("udp-hang", ["udp"]),
+    ],
+)
+def test_every_service_of_a_language_is_hit_and_no_other(name: str, services: list[str]) -> None:
+    fault, target = registry.choose(beside(), "rs1", name)
+    known = {s["name"] for s in udp_services(beside(), "rs1", IPv4Address("172.20.0.10"))}
+    for ops in (fault.inject_ops(target), fault.heal_ops(target)):
+        assert [op["name"] for op in ops] == services
+        assert set(services) <= known
+
+
+@pytest.mark.parametrize(
+    ("node", "name", "why"),
+    [
+        ("rs2", "dns-stop", "it has no DNS server, only HTTP at port 80"),
+        ("rs3", "dns-hang", "it has no DNS server, only UDP at port 514"),
+        ("rs4", "udp-stop", "it answers no plain datagrams, only DNS at port 53"),
+        ("rs2", "udp-hang", "it answers no plain datagrams, only HTTP at port 80"),
+    ],
+)
+def test_what_is_not_served_cannot_be_stopped(node: str, name: str, why: str) -> None:
+    with pytest.raises(FaultError, match=why) as caught:
+        registry.choose(beside(), node, name)
+    assert name not in str(caught.value.fix)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from lvslab.observe.healing import heal
 from lvslab.observe.session import CLIENT_BACK, CLIENT_LOST, run_fault
 from lvslab.timeline.events import Event
 from lvslab.timeline.result import FaultResult
+from lvslab.topology.spec import CheckSpec
 
-from ..plan.specs import article, instance
+from ..plan.specs import article, instance, pool, virtual_server
 from .simulated import VIP, Inline, SimCollector, World
 
 
@@ -105,6 +106,21 @@ def test_a_dead_httpd_is_watched_until_both_directors_have_removed_it() -> None:
     assert result.disturbance is not None
     assert result.disturbance.share == pytest.approx(0.5, abs=0.02)
     assert result.outage_back is None
+
+
+def test_a_lab_of_dns_alone_is_watched_over_both_protocols() -> None:
+    members = pool(port=53, check=CheckSpec("DNS_CHECK"))
+    both = tuple(virtual_server(port=53, protocol=p, members=members) for p in ("UDP", "TCP"))
+    world = World(article(virtual_servers=both))
+    result = run(world, "rs1", then_heal=True)
+    assert result.run.fault == "dns-stop"
+    assert result.run.targets == {f"{VIP}:53/udp": 2, f"{VIP}:53": 2}
+    assert result.verdict.outcome == "within"
+    assert result.verdict.measured == pytest.approx(9, abs=0.1)
+    assert result.failed
+    for reading in result.readings:
+        assert (len(reading.there), reading.back) == (1, ())
+        assert set(reading.shares) == {"rs1", "rs2"}
 
 
 def test_a_fault_of_the_backup_is_no_outage() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,9 +78,10 @@ def test_the_topology_is_that_which_was_given(tmp_path: Path):
         (("directors: {alpha: {priority: 200}, beta: {priority: 150}}", "directors: [alpha]"),
          {"httpd-stop", "server-silent"}, "there is no second director to take over"),
         (("check: {type: TCP_CHECK, connect_timeout: 2, retry: 1, delay_before_retry: 1}",
-          "protocol: UDP, check: none"), set(), "there is no virtual server over HTTP to ask"),
+          "protocol: UDP, check: none"), ANYWHERE - {"httpd-stop", "server-silent"},
+         "no check removes"),
         (("port: 8080, check: {type: TCP_CHECK", "port: 53, check: {type: DNS_CHECK"),
-         set(), "there is no virtual server over HTTP to ask"),
+         ANYWHERE - {"httpd-stop"}, "fault 'httpd-stop'"),
         (("check: {type: TCP_CHECK, connect_timeout: 2, retry: 1, delay_before_retry: 1}",
           "check: none"), ANYWHERE - {"httpd-stop", "server-silent"}, "no check removes"),
     ],
@@ -93,6 +95,24 @@ def test_what_there_is_nothing_to_break_for_is_left_out_with_the_reason(
     assert {one.name for one in left} == ANYWHERE - kept
     # A real server without httpd has no httpd-stop, either: that is said where it is read.
     assert all(one.why.startswith((why, "fault 'httpd-stop'")) for one in left)
+
+
+def test_without_a_virtual_server_there_is_nothing_to_ask(tmp_path: Path):
+    spec = replace(own(tmp_path), virtual_servers=())
+    found, left = elsewhere.fitting([SHIPPED["link-down"]], spec)
+    assert (found, left[0].why) == ([], "there is no virtual server to ask")
+
+
+def test_connections_that_last_want_a_virtual_server_over_http(tmp_path: Path):
+    path = tmp_path / "lasting.yaml"
+    text = SHIPPED["link-down"].read_text()
+    path.write_text(f"{text}\nload: {{connections: kept}}\n")
+    assert elsewhere.fitting([path], own(tmp_path))[1] == []
+    udp = own(
+        tmp_path, OWN.replace("check: {type: TCP_CHECK", "protocol: UDP, check: {type: UDP_CHECK")
+    )
+    (left,) = elsewhere.fitting([path], udp)[1]
+    assert "no virtual server over HTTP, and kept connections are of no other" in left.why
 
 
 def test_tags_choose_among_them(tmp_path: Path):

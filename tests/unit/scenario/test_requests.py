@@ -137,6 +137,16 @@ def test_rr_shares_evenly_and_weights_mean_nothing_to_it():
     assert outcome(THIRD, "share_of rs1 within auto", spec=rr) == "fail"
 
 
+def test_a_share_is_promised_of_what_was_probed():
+    drained = tuple(replace(m, weight=0 if m.server == "rs1" else 1) for m in pool())
+    udp = virtual_server(port=514, protocol="UDP", members=drained)
+    spec = article(virtual_servers=(virtual_server(), udp))
+    assert outcome(HALF, "share_of rs1 within auto", spec=spec) == "pass"
+    run, events = HALF
+    both = replace(run, targets={vs.key: 2 for vs in spec.virtual_servers})
+    assert check((both, events), "share_of rs1 within auto", spec=spec).wanted.startswith("25.0%")
+
+
 @pytest.mark.parametrize("scheduler", ["rr", "wrr"])
 def test_a_weight_of_nothing_gets_nothing(scheduler: str):
     members = (replace(pool()[0], weight=0), pool()[1])

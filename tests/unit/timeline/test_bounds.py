@@ -323,6 +323,57 @@ def test_a_web_server_that_stops_takes_nothing_else_with_it():
     assert ends(bounds.expected(other, "freeze", "rs1")) == (21, 27)
 
 
+def test_of_each_program_that_stops_what_it_serves_is_promised_and_no_more():
+    web = specs.virtual_server()
+    dns = specs.virtual_server(
+        port=53, protocol="UDP", members=specs.pool(port=53, check=CheckSpec("DNS_CHECK", retry=0))
+    )
+    plain = specs.virtual_server(
+        port=514,
+        protocol="UDP",
+        members=specs.pool(port=514, check=CheckSpec("UDP_CHECK", retry=1)),
+    )
+    spec = specs.article(virtual_servers=(web, dns, plain))
+    found = {
+        fault: ends(bounds.expected(spec, fault, "rs1"))
+        for fault in ("httpd-stop", "httpd-hang", "dns-stop", "dns-hang", "udp-stop")
+    }
+    assert found == {
+        "httpd-stop": (9, 15),
+        "httpd-hang": (21, 27),
+        "dns-stop": (0, 6),
+        "dns-hang": (3, 9),
+        "udp-stop": (3, 9),
+    }
+    # Silence is success to its check, which what stops DNS does not ask.
+    assert bounds.expected(spec, "udp-hang", "rs1") is None
+    assert bounds.expected(spec, "freeze", "rs1") is None
+    told = {p.of: p.fault for p in promises.all_of(spec) if "refuses" in p.what}
+    assert told == {
+        "172.20.1.100:80": "httpd-stop",
+        "172.20.1.100:53/udp": "dns-stop",
+        "172.20.1.100:514/udp": "udp-stop",
+    }
+
+
+def test_a_check_that_asks_another_program_never_notices():
+    tcp = specs.virtual_server(
+        port=514, protocol="UDP", members=specs.pool(port=514, check=CheckSpec("TCP_CHECK"))
+    )
+    spec = specs.article(virtual_servers=(tcp,))
+    # It asks TCP port 514, and that is a web server.
+    assert bounds.expected(spec, "udp-stop", "rs1") is None
+    assert ends(bounds.expected(spec, "link-down", "rs1")) == (9, 27)
+    (told,) = (p for p in promises.all_of(spec) if "refuses" in p.what)
+    assert told.fault == "httpd-stop"
+    # Of a script one cannot tell what it asks: it is taken to fail.
+    script = replace(
+        tcp, members=specs.pool(port=514, check=CheckSpec("MISC_CHECK", misc_path="/x"))
+    )
+    spec = specs.article(virtual_servers=(script,))
+    assert bounds.expected(spec, "udp-stop", "rs1") is not None
+
+
 def test_tcp_and_udp_on_one_port_have_bounds_of_their_own():
     tcp = specs.virtual_server(port=53, members=specs.pool(check=CheckSpec("TCP_CHECK", retry=0)))
     udp = replace(tcp, protocol="UDP", members=specs.pool(check=CheckSpec("DNS_CHECK")))
