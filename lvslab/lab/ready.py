@@ -157,7 +157,10 @@ class _Waiting:
         what = f"not ready after {self._timeout:.0f} s: {first.what}{others}"
         what += f" ({seen})" if seen else ""
         faults = self._faults()
-        fix = "lvslab status shows more; lvslab up waits on, after lvslab teardown it starts anew"
+        fix = (
+            "lvslab status shows more, lvslab lint TOPOLOGY looks for a mistake in it; "
+            "lvslab up waits on, after lvslab teardown it starts anew"
+        )
         if faults:
             fix = f"injected and not healed: {faults}; lvslab heal undoes it, then lvslab up"
         return NotReadyError(
