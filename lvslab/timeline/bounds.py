@@ -151,6 +151,8 @@ def rs_removed(check: CheckSpec, delay_loop: float, answer: Answer) -> Bound:
     A MISC_CHECK is taken to fail, within its misc_timeout (default: delay_loop). check_udp.c
     udp_epilog() and check_dns.c dns_final() count alike; a port that is closed is an ICMP there,
     of which a kernel sends six at once and then one a second to a host (net.ipv4.icmp_ratelimit).
+    A datagram that the server had not read when it ended gets none: that attempt, of before the
+    fault, fails after connect_timeout, which may be longer than delay_loop.
     """
     tries, waits = check.retry + 1, check.retry * check.delay_before_retry
     longest = _attempt(check, delay_loop)
@@ -160,12 +162,15 @@ def rs_removed(check: CheckSpec, delay_loop: float, answer: Answer) -> Bound:
         shortest = longest if answer == "timeout" else 0.0
         longest = 0.0 if answer == "refused" else longest
     spent = _s(longest) if shortest == longest else f"0..{_s(longest)}"
+    notices, loop = delay_loop, "delay_loop"
+    if answer == "refused" and check.kind in UDP_CHECKS and check.connect_timeout > delay_loop:
+        notices, loop = check.connect_timeout, "connect_timeout"
     return Bound(
         "removal",
         tries * shortest + waits,
-        delay_loop + tries * longest + waits,
-        f"0..{_s(delay_loop)} + {tries} x {spent} + {check.retry} x {_s(check.delay_before_retry)}",
-        f"up to delay_loop until a check notices, then {tries} failed attempts with "
+        notices + tries * longest + waits,
+        f"0..{_s(notices)} + {tries} x {spent} + {check.retry} x {_s(check.delay_before_retry)}",
+        f"up to {loop} until a check notices, then {tries} failed attempts with "
         "delay_before_retry between them",
     )
 

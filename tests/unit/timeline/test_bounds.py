@@ -294,6 +294,14 @@ def test_removal_by_a_check_that_sends_a_datagram(check, answer, low, high):
     assert (low, high) == ends(bounds.rs_removed(check, 6.0, answer))
 
 
+def test_a_question_that_a_server_takes_with_it_is_answered_by_nobody() -> None:
+    check = CheckSpec("DNS_CHECK", connect_timeout=2.0, retry=1, delay_before_retry=0.5)
+    assert bounds.rs_removed(check, 0.5, "refused").high == pytest.approx(2.0 + 0.5)
+    # Of TCP that is a reset.
+    tcp = replace(check, kind="TCP_CHECK")
+    assert bounds.rs_removed(tcp, 0.5, "refused").high == pytest.approx(0.5 + 0.5)
+
+
 def test_one_answer_brings_it_back_and_failed_attempts_are_a_loop_apart():
     check = CheckSpec("DNS_CHECK", delay_before_retry=10.0)
     assert ends(bounds.rs_back(check, 6.0, attempt=0.0)) == (0, 6)
