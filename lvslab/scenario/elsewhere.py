@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lvslab.faults.registry import effect_of
 from lvslab.observe.expect import usual_rate
 from lvslab.scenario.expectations.model import is_server
 from lvslab.scenario.load import load, name_and_tags
@@ -23,8 +24,9 @@ from lvslab.topology.spec import TopologySpec
 
 #: The tag of a scenario that holds for any topology.
 ANYWHERE = "anywhere"
-#: Seconds that a fault lasts beyond what must have happened by then.
-_AFTER = 2.0
+#: Seconds that a fault lasts beyond what must have happened by then; and advert intervals, where
+#: it leaves two holders: for fewer than two of them that is no split, but a handing over.
+_AFTER, _ADVERTS_AFTER = 2.0, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ def _long_enough(step: Step, spec: TopologySpec) -> Step:
     if step.hold is None or (not is_server(step, spec) and step.target != ACTIVE):
         return step
     needed = max((b.high for b in _bounds(step, spec) if b is not None), default=0.0)
+    if not is_server(step, spec) and effect_of(step.fault, "director") == "forwarding":
+        needed += _ADVERTS_AFTER * max(i.advert_int for i in spec.vrrp_instances)
     return replace(step, hold=max(step.hold, needed + ALLOWANCE + _AFTER))
 
 

@@ -63,6 +63,10 @@ def test_a_fault_lasts_until_what_is_promised_must_have_happened(tmp_path: Path)
     assert link > bound.high + ALLOWANCE
     # One that is long enough already stays what it was.
     assert stop == load(SHIPPED["keepalived-stop"]).steps[0].hold
+    # Two holders are a split after two advert intervals.
+    (frozen,), _ = elsewhere.fitting([SHIPPED["freeze-director"]], spec)
+    assert frozen.steps[0].hold is not None
+    assert frozen.steps[0].hold > bound.high + 2 * spec.vrrp_instances[0].advert_int
 
 
 def test_the_topology_is_that_which_was_given(tmp_path: Path):
