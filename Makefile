@@ -79,8 +79,7 @@ properties: setup ## The unit tests that hypothesis makes, with 500 examples eac
 check: lint types unit ## lint, types and unit
 
 .PHONY: integration
-# A module that is in no list is measured. Of the two lines of `test` what takes both cores, building
-# an engine, comes where the other does not measure.
+# A module that is in no list is measured.
 ENGINE := $(BIN)/pytest -rR --reruns 2
 modules = $(patsubst %,tests/integration/test_%.py,$(1))
 CALM := $(call modules,prove pytest_plugin serving)
@@ -88,13 +87,16 @@ BESIDE := $(call modules,engine_cache bookworm beside docker_engine export forwa
   interrupted keepalived_reads udp verbs wheel)
 MEASURED := $(filter-out $(CALM) $(BESIDE),$(wildcard tests/integration/test_*.py))
 integration: ready ## Tests on a real engine
-	@$(MAKE) --no-print-directory integration-1
-	@$(MAKE) --no-print-directory integration-2
+	@$(MAKE) --no-print-directory calm-tests
+	@$(MAKE) --no-print-directory measured-tests
+	@$(MAKE) --no-print-directory other-tests
 
-.PHONY: integration-1 integration-2
-integration-1:
-	$(ENGINE) $(CALM) $(MEASURED)
-integration-2:
+.PHONY: calm-tests measured-tests other-tests
+calm-tests:
+	$(ENGINE) $(CALM)
+measured-tests:
+	$(ENGINE) $(MEASURED)
+other-tests:
 	$(ENGINE) $(BESIDE)
 
 .PHONY: examples
@@ -133,23 +135,25 @@ browser: setup ## The report in a real browser (Debian's chromium)
 
 .PHONY: test
 # Two lines of work beside each other: most of the time a lab waits for a protocol's timers. What is
-# measured is never beside what is measured, nor what damages the cache beside another that does. On
-# shared cores one may be starved nevertheless: it is tried again, and the summary names it (R). For
-# the output as it comes: make measured.
+# measured is never beside what is measured, nor what damages the cache beside another that does; what
+# takes both cores (hypothesis, the browser, building an engine) comes while nothing is measured. One
+# may be starved nevertheless: it is tried again, and the summary names it (R). For the output as it
+# comes: make measured.
 test: ready netns-deps ## Everything: set-up, check, browser, scenarios, examples, integration
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory --output-sync=target -j2 measured beside
 
 .PHONY: measured beside
 measured:
+	@$(MAKE) --no-print-directory calm-tests
 	@$(MAKE) --no-print-directory ci-scenarios
 	@$(MAKE) --no-print-directory examples
-	@$(MAKE) --no-print-directory integration-1
+	@$(MAKE) --no-print-directory measured-tests
 beside:
 	@$(MAKE) --no-print-directory browser
 	@$(MAKE) --no-print-directory properties
 	@$(MAKE) --no-print-directory judge
-	@$(MAKE) --no-print-directory integration-2
+	@$(MAKE) --no-print-directory other-tests
 
 ##@ More
 .PHONY: bench
