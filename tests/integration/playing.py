@@ -14,6 +14,9 @@ from lvslab.timeline.result import FaultResult
 #: How often a reading that the probe's own lateness spoilt is taken again; one that is outside
 #: its bound never is.
 AGAIN = 2
+#: Requests a second: half of what a user has, because the probe is most of a machine's work, and
+#: another machine has the same cores.
+RATE = 25.0
 #: Seconds for an agent to record a node's state on a busy emulated machine.
 STATE = 60.0
 
@@ -67,20 +70,22 @@ def states(lab: Lab) -> dict[str, dict[str, Any]]:
     return asked
 
 
-def play(lab: Lab, node: str, fault: str, hold: float = 5.0, **params: Any) -> Seen:
+def play(
+    lab: Lab, node: str, fault: str, hold: float = 5.0, rate: float = RATE, **params: Any
+) -> Seen:
     """Inject a fault, heal it after ``hold`` seconds, and prove that nothing of it is left."""
     before = states(lab)
-    return _whole(lab, before, run_fault(lab, node, fault, params=params, hold=hold))
+    return _whole(lab, before, run_fault(lab, node, fault, params=params, hold=hold, rate=rate))
 
 
-def play_out(lab: Lab, node: str, fault: str) -> Seen:
+def play_out(lab: Lab, node: str, fault: str, rate: float = RATE) -> Seen:
     """The same, healed as soon as the outcome is settled, which is within its bounds.
 
     Again, where the machine was too busy for a reading.
     """
     before = states(lab)
     for more in range(AGAIN, -1, -1):
-        result = run_fault(lab, node, fault, then_heal=True)
+        result = run_fault(lab, node, fault, then_heal=True, rate=rate)
         verdicts = [v for v in (result.verdict, result.verdict_takeover) if v is not None]
         if not more or all(v.outcome != "inconclusive" for v in verdicts):
             break

@@ -75,6 +75,8 @@ RETRIES = "retry: 1, delay_before_retry: 0.5"
 #: Seconds after which a kernel tells a host of six closed ports at once again.
 RESTED = 7.0
 WAYS = [("DR", "trixie"), ("DR", "bookworm"), ("NAT", "trixie"), ("TUN", "trixie")]
+#: Requests a second over the five virtual servers: some meet rs1 before it is removed.
+RATE = 50.0
 
 #: Sends datagrams from sockets that take an answer from anybody, and prints from whom it came:
 #: VIP PORT COUNT.
@@ -287,7 +289,7 @@ def removed_within(seen: Seen, target: str, answer: bounds.Answer) -> None:
 def test_a_stopped_dns_server_costs_its_share_of_the_questions(direct: Lab):
     wait(direct, RESTED)
     # That the verdict is "within" is play_out's to say.
-    seen = play_out(direct, "rs1", "dns-stop")
+    seen = play_out(direct, "rs1", "dns-stop", rate=RATE)
     for target in ("53/udp", "53"):
         removed_within(seen, target, "refused")
     lost = failed(seen.answers())
@@ -298,7 +300,7 @@ def test_a_stopped_dns_server_costs_its_share_of_the_questions(direct: Lab):
 
 
 def test_a_hung_dns_server_answers_nobody_until_it_is_removed(direct: Lab):
-    seen = play_out(direct, "rs1", "dns-hang")
+    seen = play_out(direct, "rs1", "dns-hang", rate=RATE)
     for target in ("53/udp", "53"):
         removed_within(seen, target, "timeout")
     lost = failed(seen.answers())
@@ -308,7 +310,7 @@ def test_a_hung_dns_server_answers_nobody_until_it_is_removed(direct: Lab):
 
 def test_a_stopped_udp_server_is_removed_by_the_checks_that_want_an_answer(direct: Lab):
     wait(direct, RESTED)
-    seen = play(direct, "rs1", "udp-stop", hold=8.0)
+    seen = play(direct, "rs1", "udp-stop", hold=8.0, rate=RATE)
     # Of 515 nothing is demanded, for the reason above; so neither is the verdict on all of it.
     for target in ("514/udp", "516/udp"):
         removed_within(seen, target, "refused")
@@ -320,7 +322,7 @@ def test_a_stopped_udp_server_is_removed_by_the_checks_that_want_an_answer(direc
 
 
 def test_a_hung_udp_server_stays_where_silence_is_success(direct: Lab):
-    seen = play(direct, "rs1", "udp-hang", hold=12.0)
+    seen = play(direct, "rs1", "udp-hang", hold=12.0, rate=RATE)
     assert seen.result.verdict.outcome == "no-bound"
     for target in ("514/udp", "516/udp"):
         removed_within(seen, target, "timeout")
