@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from lvslab.faults.model import Fault, Operation, Target
-from lvslab.faults.nodefiles import no_web_server
-
-_TOUCHES = "service:httpd"
+from lvslab.faults.nodefiles import goes_on, hung, no_web_server
 
 
 def _inject(target: Target) -> list[Operation]:
-    del target
-    return [{"op": "kill", "name": "httpd", "signal": "STOP", "who": "all", "touches": _TOUCHES}]
+    return hung(target, "HTTP")
 
 
 def _heal(target: Target) -> list[Operation]:
-    del target
-    return [{"op": "kill", "name": "httpd", "signal": "CONT", "who": "all", "if_running": True}]
+    return goes_on(target, "HTTP")
 
 
 FAULT = Fault(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from lvslab.faults.model import Fault, Operation, Target
-from lvslab.faults.nodefiles import no_web_server
+from lvslab.faults.nodefiles import no_web_server, started, stopped
 
 
 def _inject(target: Target) -> list[Operation]:
-    del target
-    return [{"op": "service-stop", "name": "httpd"}]
+    return stopped(target, "HTTP")
 
 
 def _heal(target: Target) -> list[Operation]:
-    del target
-    return [{"op": "service-start", "name": "httpd"}]
+    return started(target, "HTTP")
 
 
 FAULT = Fault(

@@ -118,10 +118,12 @@ def _lacks(target: Target, spoken: Language, what: str) -> str | None:
 
 
 def services_of(target: Target, spoken: Language) -> tuple[str, ...]:
-    """Return the services of a real server that speak other than HTTP, as the agent has them."""
+    """Return the services of a real server that speak so, as the agent has them."""
     from lvslab.plan.serving import UDP_SERVICE, dns_services
 
-    return dns_services(target.lab, target.name) if spoken == "DNS" else (UDP_SERVICE,)
+    if spoken == "DNS":
+        return dns_services(target.lab, target.name)
+    return ("httpd",) if spoken == "HTTP" else (UDP_SERVICE,)
 
 
 def stopped(target: Target, spoken: Language) -> list[Operation]:

@@ -122,7 +122,8 @@ class Recorder(Closing):
         t0 = float(started["t0"])
         self.now = self.recorded_from = t0
         self._renew_at = t0 + _RENEW
-        for name, vips in ((name, one["holds"]) for name, one in said.items()):
+        for name, one in said.items():
+            vips = one["holds"]
             self.initially[name] = tuple(map(str, vips))
             self.take(Event(t0, name, INITIAL, {"holds": list(vips)}))
             self.held.set(name, map(str, vips))

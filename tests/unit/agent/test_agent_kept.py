@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
 import threading
 from typing import Any
@@ -14,7 +12,8 @@ from hypothesis import strategies as st
 
 from lvslab.agent import fetch, probe
 from lvslab.agent.kept import Kept
-from lvslab.agent.proto import now
+
+from .probing import told
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfrom rs1\n"
 #: The server answers so many requests of a connection, then does as it is told.
@@ -69,25 +68,8 @@ class Server:
 
 def run(server: Server, how: str, count: int, deadline: float = 5.0) -> list[dict[str, Any]]:
     """Probe until ``count`` results were told; return all lines."""
-    read_end, out = os.pipe()
-    control, control_end = os.pipe()
     target = {"vip": "127.0.0.1", "port": server.port, "path": "/"}
-    order = {"probe": "p", "rate": 400, "deadline": deadline, "t0": now(), "targets": [target]}
-    prober = Kept("client", order | {"connections": how}, out, control)
-    thread = threading.Thread(target=prober.run)
-    thread.start()
-    lines: list[dict[str, Any]] = []
-    with os.fdopen(read_end, "rb") as stream:
-        for raw in stream:
-            lines.append(json.loads(raw))
-            told = sum(x["ev"] == "probe.result" for x in lines)
-            if told == count and lines[-1]["ev"] == "probe.result":
-                os.close(control_end)
-            if lines[-1]["ev"] == "probe.stopped":
-                break
-    thread.join()
-    os.close(out)
-    os.close(control)
+    lines = told([target], count, Kept, rate=400, deadline=deadline, connections=how)
     server.close()
     return lines
 

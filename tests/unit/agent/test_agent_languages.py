@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +13,8 @@ import pytest
 from lvslab.agent import asking, languages, probe
 from lvslab.agent.probes import Probes
 from lvslab.agent.proto import Refused, now
+
+from .probing import told
 
 OWN = "172.20.1.10"
 RATE = 400.0
@@ -35,22 +35,7 @@ def framed(message: bytes) -> bytes:
 
 def run_probe(count: int, *targets: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
     """Probe until ``count`` requests were told; return their lines by schedule, and the last."""
-    read_end, out = os.pipe()
-    control, control_end = os.pipe()
-    order = {"probe": "p", "rate": RATE, "deadline": 5.0, "t0": now(), "targets": targets} | more
-    thread = threading.Thread(target=probe.Probe("client", order, out, control).run)
-    thread.start()
-    lines: list[dict[str, Any]] = []
-    with os.fdopen(read_end, "rb") as stream:
-        for raw in stream:
-            lines.append(json.loads(raw))
-            if len(lines) == count:
-                os.close(control_end)
-            if lines[-1]["ev"] == "probe.stopped":
-                break
-    thread.join()
-    os.close(out)
-    os.close(control)
+    lines = told(list(targets), count, **({"rate": RATE} | more))
     *results, stopped = lines
     # Each request is told once, and nothing else is.
     assert sorted(r["seq"] for r in results) == list(range(stopped["sent"]))

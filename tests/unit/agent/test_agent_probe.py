@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
@@ -13,6 +12,8 @@ from hypothesis import strategies as st
 from lvslab.agent import probe
 from lvslab.agent.probe import SKIP_AFTER, due_at, next_index
 from lvslab.agent.proto import now
+
+from .probing import told
 
 rates = st.floats(0.1, 100)
 starts = st.floats(0, 1e6)
@@ -42,24 +43,7 @@ def test_much_too_late_is_skipped(t0: float, rate: float, k: int, late: float) -
 
 def run_probe(targets: list[dict[str, Any]], count: int, **more: Any) -> list[dict[str, Any]]:
     """Run a probe in a thread until it has reported ``count`` requests; return its lines."""
-    read_end, out = os.pipe()
-    control, control_end = os.pipe()
-    order = {"probe": "p", "rate": 400, "deadline": 5.0, "t0": now(), "targets": targets} | more
-    prober = probe.Probe("client", order, out, control)
-    thread = threading.Thread(target=prober.run)
-    thread.start()
-    lines: list[dict[str, Any]] = []
-    with os.fdopen(read_end, "rb") as stream:
-        for raw in stream:
-            lines.append(json.loads(raw))
-            if len(lines) == count:
-                os.close(control_end)
-            if lines[-1]["ev"] == "probe.stopped":
-                break
-    thread.join()
-    for fd in (out, control):
-        os.close(fd)
-    return lines
+    return told(targets, count, **({"rate": 400} | more))
 
 
 class Server:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import socket
@@ -19,7 +18,8 @@ import pytest
 
 from lvslab.agent import fetch, probe
 from lvslab.agent.kept import Kept
-from lvslab.agent.proto import now
+
+from .probing import told
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfrom rs1\n"
 #: How a connection is treated, before its handshake or after.
@@ -136,26 +136,10 @@ def run(
     targets: list[dict[str, Any]], count: int, how: str = "short", **more: Any
 ) -> list[dict[str, Any]]:
     """Probe until ``count`` results were told; return all lines."""
-    read_end, out = os.pipe()
-    control, control_end = os.pipe()
-    order = {"probe": "p", "rate": 100, "deadline": 10.0, "t0": now(), "targets": targets}
-    made = probe.Probe if how == "short" else Kept
-    prober = made("client", order | {"connections": how} | more, out, control)
-    thread = threading.Thread(target=prober.run)
-    thread.start()
-    lines: list[dict[str, Any]] = []
-    with os.fdopen(read_end, "rb") as stream:
-        for raw in stream:
-            lines.append(json.loads(raw))
-            told = sum(line["ev"] == "probe.result" for line in lines)
-            if told == count and lines[-1]["ev"] == "probe.result":
-                os.close(control_end)
-            if lines[-1]["ev"] == "probe.stopped":
-                break
-    thread.join()
-    os.close(out)
-    os.close(control)
-    return lines
+    kind = probe.Probe if how == "short" else Kept
+    return told(
+        targets, count, kind, **({"rate": 100, "deadline": 10.0, "connections": how} | more)
+    )
 
 
 def results(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
