@@ -5,8 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from lvslab.conf.models import Check, Instance
-from lvslab.timeline import bounds
-from lvslab.timeline.bounds import Answer, Bound
+from lvslab.timeline import bounds, checkbounds
+from lvslab.timeline.bound import Bound
+from lvslab.timeline.checkbounds import Answer
 from lvslab.topology.spec import CheckKind, CheckSpec, VrrpInstanceSpec, VrrpMember
 
 #: Checks that go by the same formula as the kind they are given here.
@@ -34,7 +35,7 @@ def removal(check: Check, answer: Answer) -> Bound | None:
         delay_before_retry=check.delay_before_retry,
         misc_timeout=check.misc_timeout,
     )
-    return bounds.rs_removed(spec, check.delay_loop, answer)
+    return checkbounds.rs_removed(spec, check.delay_loop, answer)
 
 
 def failover(instance: Instance, heir: Instance) -> Bound:

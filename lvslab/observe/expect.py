@@ -8,8 +8,9 @@ from typing import Any
 
 from lvslab.errors import FaultError
 from lvslab.faults.model import Target
-from lvslab.timeline import bounds
-from lvslab.timeline.run import Connections, Promise, Quantity, Run
+from lvslab.timeline import bounds, checkbounds
+from lvslab.timeline.bound import Bound
+from lvslab.timeline.run import ALLOWANCE, Connections, Promise, Quantity, Run
 from lvslab.topology.served import request_to, spreads
 from lvslab.topology.spec import PoolMember, TopologySpec, VirtualServerSpec
 from lvslab.topology.spoken import language
@@ -111,12 +112,19 @@ def orders(spec: TopologySpec, connections: Connections = "short") -> list[dict[
     return [request_to(spec, vs) for vs in _probed(spec, connections)]
 
 
-def with_promises(spec: TopologySpec, run: Run, held: Mapping[str, Iterable[str]]) -> Run:
-    """Add what is promised, given the VIPs that each director really holds."""
+def with_promises(
+    spec: TopologySpec, run: Run, held: Mapping[str, Iterable[str]], injecting: float = 0.0
+) -> Run:
+    """Add what is promised, given the VIPs that each director really holds.
+
+    ``injecting``: the seconds from the fault's moment until all of it was done. Of a program that
+    is told to end they are those that it went on for; less than what is allowed for anyway does
+    not count.
+    """
     spec = _measured(spec, run)
     mine = set(held.get(run.node, ()))
-    outage: list[bounds.Bound | None] = []
-    takeover: list[bounds.Bound | None] = []
+    outage: list[Bound | None] = []
+    takeover: list[Bound | None] = []
     if run.role == "director" and mine:
         for vip in spec.vips:
             if str(vip) in mine:
@@ -126,7 +134,8 @@ def with_promises(spec: TopologySpec, run: Run, held: Mapping[str, Iterable[str]
         other = next((d for d, vips in held.items() if list(vips) and d != run.node), "")
         outage.append(bounds.expected(spec, run.fault, run.node, other))
     else:
-        outage.append(bounds.expected(spec, run.fault, run.node))
+        ending = injecting if injecting > ALLOWANCE else 0.0
+        outage.append(bounds.expected(spec, run.fault, run.node, ending=ending))
     return replace(run, promise=_promise(outage), promise_takeover=_promise(takeover))
 
 
@@ -160,7 +169,7 @@ def limits_back(spec: TopologySpec, run: Run) -> Limits:
                 again = bounds.take_back(instance, member) if member.director == run.node else None
                 times.append(again.high if again else 0.0)
     for vs in spec.virtual_servers:
-        times += [bounds.rs_back(m.check, vs.delay_loop).high for m in vs.members if m.check]
+        times += [checkbounds.rs_back(m.check, vs.delay_loop).high for m in vs.members if m.check]
     expected = max(times) + _AFTER
     return Limits(expected, expected + _GIVE_UP_AFTER, max(1.0, 2 * run.deadline))
 
@@ -231,7 +240,7 @@ def _members(vs: VirtualServerSpec) -> list[PoolMember]:
     return [m for m in vs.members if m.weight > 0]
 
 
-def _promise(found: Iterable[bounds.Bound | None]) -> Promise | None:
+def _promise(found: Iterable[Bound | None]) -> Promise | None:
     known = list(found)
     known_bounds = [b for b in known if b is not None]
     if not known_bounds or len(known_bounds) < len(known):

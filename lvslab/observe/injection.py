@@ -210,6 +210,8 @@ class Injection:
         ours = event.data.get("id") == self.run.fault_id
         if event.kind == "fault.injected" and ours:
             self.injected = event.t
+            spec = self._lab.spec
+            self.run = expect.with_promises(spec, self.run, self.held, event.lasted)
             if self.fault.engine_heal:
                 self._recorder.lost(self.target.name)
         elif event.kind == "fault.healed" and ours and self.healed is None:

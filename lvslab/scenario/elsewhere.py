@@ -18,6 +18,7 @@ from lvslab.scenario.expectations.model import is_server
 from lvslab.scenario.load import load, name_and_tags
 from lvslab.scenario.spec import ACTIVE, ScenarioSpec, Step
 from lvslab.timeline import bounds
+from lvslab.timeline.bound import Bound
 from lvslab.timeline.run import ALLOWANCE
 from lvslab.topology import TopologyProblems
 from lvslab.topology.spec import TopologySpec
@@ -93,7 +94,7 @@ def _long_enough(step: Step, spec: TopologySpec) -> Step:
     return replace(step, hold=max(step.hold, needed + ALLOWANCE + _AFTER))
 
 
-def _bounds(step: Step, spec: TopologySpec) -> list[bounds.Bound | None]:
+def _bounds(step: Step, spec: TopologySpec) -> list[Bound | None]:
     """Return what is promised after a fault of each node that the step may mean."""
     if is_server(step, spec):
         servers = [r.name for r in spec.real_servers]

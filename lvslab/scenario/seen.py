@@ -140,16 +140,22 @@ def _result(
         recorded_until=recording.recorded_until,
         flaws=recording.flaws,
     )
-    run = expect.with_promises(spec, run, fault.held)
-    injected = _moment(events, "fault.injected", run)
+    injected = _event(events, "fault.injected", run)
     healed = _moment(events, "fault.healed", run)
+    injecting = 0.0 if injected is None else injected.lasted
+    run = expect.with_promises(spec, run, fault.held, injecting)
     if injected is not None and healed is not None:
-        run = expect.with_promise_back(spec, run, healed - injected)
+        run = expect.with_promise_back(spec, run, healed - injected.t)
     return analyse(run, events, probed)
 
 
-def _moment(events: Iterable[Event], kind: str, run: Run) -> float | None:
+def _event(events: Iterable[Event], kind: str, run: Run) -> Event | None:
     for event in events:
         if event.kind == kind and event.data.get("id") == run.fault_id:
-            return event.t
+            return event
     return None
+
+
+def _moment(events: Iterable[Event], kind: str, run: Run) -> float | None:
+    event = _event(events, kind, run)
+    return None if event is None else event.t

@@ -12,56 +12,24 @@ block (``down_timer_adverts``, ``warmup``, a check's own ``delay_loop``) are not
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address
-from typing import Literal
 
 from lvslab.faults.registry import effect_of, speaks
+from lvslab.timeline.bound import Bound
+from lvslab.timeline.bound import in_seconds as _s
+from lvslab.timeline.checkbounds import Answer, never_notices, rs_back, rs_removed
 from lvslab.topology.spec import (
-    ASKING,
-    CheckSpec,
     PoolMember,
     TopologySpec,
     VirtualServerSpec,
     VrrpInstanceSpec,
     VrrpMember,
 )
-from lvslab.topology.spoken import UDP_CHECKS, Language, asked_language, language
+from lvslab.topology.spoken import Language, asked_language, language
 
 #: Adverts that a backup misses before it acts: keepalived's ``down_timer_adverts``, RFC 5798.
 DOWN_TIMER_ADVERTS = 3
-
-#: How a real server that is gone answers a connection. ``refused``: at once, by a reset.
-#: ``timeout``: not at all. ``unreachable``: not at all, and sooner or later the kernel says so
-#: itself, because nobody answers its ARP; then an attempt ends early.
-Answer = Literal["refused", "timeout", "unreachable"]
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A promise: the duration called ``name`` lies in [``low``, ``high``] seconds."""
-
-    name: str
-    low: float
-    high: float
-    #: The arithmetic with the numbers in it.
-    formula: str
-    #: Why it is so, for a reader.
-    why: str
-
-    def allows(self, seconds: float, *, resolution: float = 0.0) -> bool:
-        """Return whether a measured duration keeps the promise: not above ``high``.
-
-        ``resolution`` (seconds) is how far the measurement itself may be off.
-        """
-        return seconds <= self.high + resolution
-
-    def explains(self, seconds: float, *, resolution: float = 0.0) -> bool:
-        """Return whether a measured duration lies within both ends, give or take ``resolution``.
-
-        Shorter than ``low`` breaks no promise; it means that something else happened.
-        """
-        return self.low - resolution <= seconds <= self.high + resolution
 
 
 def skew(instance: VrrpInstanceSpec, member: VrrpMember) -> float:
@@ -141,72 +109,6 @@ def take_back(instance: VrrpInstanceSpec, returning: VrrpMember) -> Bound | None
     )
 
 
-def rs_removed(check: CheckSpec, delay_loop: float, answer: Answer) -> Bound:
-    """When a real server that went away leaves the table: [(R+1)P + R.B, D + (R+1)P + R.B].
-
-    D delay_loop, R retry, B delay_before_retry, P how long one failed attempt takes: 0 when
-    refused, connect_timeout when nothing answers (it also limits the wait for HTTP's answer),
-    anything between when the kernel finds out that the neighbour is gone. keepalived:
-    check_http.c epilog(), check_tcp.c tcp_epilog(): down with failure R+1, B between them.
-    A MISC_CHECK is taken to fail, within its misc_timeout (default: delay_loop). check_udp.c
-    udp_epilog() and check_dns.c dns_final() count alike; a port that is closed is an ICMP there,
-    of which a kernel sends six at once and then one a second to a host (net.ipv4.icmp_ratelimit).
-    A datagram that the server had not read when it ended gets none: that attempt, of before the
-    fault, fails after connect_timeout, which may be longer than delay_loop.
-    """
-    tries, waits = check.retry + 1, check.retry * check.delay_before_retry
-    longest = _attempt(check, delay_loop)
-    if check.kind == "MISC_CHECK":
-        shortest = 0.0
-    else:
-        shortest = longest if answer == "timeout" else 0.0
-        longest = 0.0 if answer == "refused" else longest
-    spent = _s(longest) if shortest == longest else f"0..{_s(longest)}"
-    notices, loop = delay_loop, "delay_loop"
-    if answer == "refused" and check.kind in UDP_CHECKS and check.connect_timeout > delay_loop:
-        notices, loop = check.connect_timeout, "connect_timeout"
-    return Bound(
-        "removal",
-        tries * shortest + waits,
-        notices + tries * longest + waits,
-        f"0..{_s(notices)} + {tries} x {spent} + {check.retry} x {_s(check.delay_before_retry)}",
-        f"up to {loop} until a check notices, then {tries} failed attempts with "
-        "delay_before_retry between them",
-    )
-
-
-def rs_back(check: CheckSpec, delay_loop: float, *, attempt: float | None = None) -> Bound:
-    """When a real server that answers again is back in the table.
-
-    While it is down, attempts come max(D, B) apart, each taking ``attempt`` seconds to fail
-    (None: as long as one may). HTTP_GET and SSL_GET want two successes, D apart: the first only
-    ends the failed state, then all URLs are asked again (check_http.c epilog(), ``failed_url``).
-    """
-    spent = _attempt(check, delay_loop) if attempt is None else attempt
-    # check_dns.c and check_udp.c retry while it is up, and only then.
-    udp = check.kind in UDP_CHECKS
-    apart = delay_loop if udp else max(delay_loop, check.delay_before_retry)
-    again = delay_loop if check.kind in ASKING else 0.0
-    if check.kind in ASKING:
-        why = f"{check.kind} wants two good answers in a row, delay_loop apart"
-    else:
-        why = "the first attempt that succeeds brings it back"
-    second = f" + {_s(again)}" if again else ""
-    return Bound("return", again, spent + apart + again, f"0..{_s(spent + apart)}{second}", why)
-
-
-def never_notices(check: CheckSpec, answer: Answer) -> bool:
-    """Say whether a check may be content for ever with a real server that went away so.
-
-    The kernel of a frozen one still accepts connections, and TCP_CHECK asks no more. Silence is
-    success to a UDP_CHECK without require_reply (layer4.c, udp_socket_state()); that nobody
-    answers ARP is a failure, if the kernel finds out before connect_timeout: no promise.
-    """
-    if check.kind == "UDP_CHECK" and not check.require_reply:
-        return answer != "refused"
-    return check.kind == "TCP_CHECK" and answer == "timeout"
-
-
 def second_outage_after_link_return(
     spec: TopologySpec, instance: VrrpInstanceSpec, returning: str, *, down_for: float | None = None
 ) -> Bound:
@@ -265,6 +167,7 @@ def expected(
     holder: str | None = None,
     *,
     vip: IPv4Address | None = None,
+    ending: float = 0.0,
 ) -> Bound | None:
     """What the client of the VIP(s) loses by a fault; None where nothing is promised.
 
@@ -272,7 +175,8 @@ def expected(
     or where its kernel goes on forwarding. A real server's: the time for which a share of the
     requests fails (``degraded``). None: unknown fault or node, no director to take over, a real
     server that no check of it will remove, or without which nothing is left. Without ``vip``
-    the bound covers all VIPs; several instances with different holders need it.
+    the bound covers all VIPs; several instances with different holders need it. ``ending``: the
+    seconds that a program of a real server took to end, once it was told to.
     """
     if any(d.name == target for d in spec.directors):
         effect = effect_of(fault, "director")
@@ -294,7 +198,7 @@ def expected(
         if answer == "nothing":
             return _none("nobody notices it")
         if answer == "refused" or answer == "timeout" or answer == "unreachable":
-            return _expected_of_real_server(spec, answer, target, vip, speaks(fault))
+            return _expected_of_real_server(spec, answer, target, vip, speaks(fault), ending)
     return None
 
 
@@ -304,6 +208,7 @@ def _expected_of_real_server(
     target: str,
     vip: IPv4Address | None,
     only: Language | None,
+    ending: float,
 ) -> Bound | None:
     """``only``: one program of the real server is hit, what it speaks; None: all of them."""
     bounds: list[Bound] = []
@@ -322,7 +227,7 @@ def _expected_of_real_server(
                 return None
             if only is not None and asked_language(spec, vs, member) != only:
                 return None  # it asks another program, which goes on
-            bounds.append(rs_removed(member.check, vs.delay_loop, answer))
+            bounds.append(rs_removed(member.check, vs.delay_loop, answer, ending=ending))
     bound = _hull(bounds)
     if bound is None:
         return _none(f"{target} gets no requests")
@@ -371,12 +276,6 @@ def _held(
     ]
 
 
-def _attempt(check: CheckSpec, delay_loop: float) -> float:
-    if check.kind == "MISC_CHECK":
-        return delay_loop if check.misc_timeout is None else check.misc_timeout
-    return check.connect_timeout
-
-
 def _hull(bounds: list[Bound]) -> Bound | None:
     """Return the bound that covers all of them, with the words of the longest."""
     if not bounds:
@@ -392,9 +291,3 @@ def _none(why: str) -> Bound:
 def _skew_text(instance: VrrpInstanceSpec, member: VrrpMember) -> str:
     unit = "" if instance.version == 2 else f" x {_s(instance.advert_int)}"
     return f"(256 - {member.priority})/256{unit}"
-
-
-def _s(seconds: float) -> str:
-    """Write a duration to the millisecond: ``3 s``, ``0.805 s``."""
-    text = f"{seconds:.3f}".rstrip("0").rstrip(".")
-    return f"{text} s"

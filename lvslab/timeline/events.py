@@ -97,6 +97,12 @@ class Event:
             and self.data["interface"] not in _SILENT
         )
 
+    @property
+    def lasted(self) -> float:
+        """Seconds from its moment until all of it was done; 0 where that is not told."""
+        end = self.data.get("t_end")
+        return max(0.0, float(end) - self.t) if isinstance(end, (int, float)) else 0.0
+
     def to_json(self) -> dict[str, Any]:
         """Return it as the agent's line, to be encoded."""
         return {"t": self.t, "node": self.node, "ev": self.kind, **self.data}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lvslab.timeline import bounds
-from lvslab.timeline.bounds import Bound
+from lvslab.timeline import bounds, checkbounds
+from lvslab.timeline.bound import Bound
+from lvslab.timeline.checkbounds import Answer
 from lvslab.topology.spec import TopologySpec, VrrpInstanceSpec
 from lvslab.topology.spoken import UDP_CHECKS, Language, asked_language
 
 #: How a real server can go, and a fault that makes it go so; of one program what stops that.
-_WAYS: tuple[tuple[bounds.Answer, str, str], ...] = (
+_WAYS: tuple[tuple[Answer, str, str], ...] = (
     ("refused", "", "its port refuses"),
     ("timeout", "freeze", "it accepts and says nothing"),
     ("unreachable", "power-off", "it is gone"),
@@ -19,7 +20,7 @@ _WAYS: tuple[tuple[bounds.Answer, str, str], ...] = (
 _STOPS: Mapping[Language, str] = {"HTTP": "httpd-stop", "DNS": "dns-stop", "UDP": "udp-stop"}
 
 #: The same, of a check that sends a datagram.
-_DATAGRAM: Mapping[bounds.Answer, str] = {
+_DATAGRAM: Mapping[Answer, str] = {
     "refused": "its port refuses (ICMP)",
     "timeout": "it says nothing",
     "unreachable": "it is gone",
@@ -79,11 +80,11 @@ def _of_checks(spec: TopologySpec, key: str) -> Iterator[Promised]:
         named = [m.server for m in vs.members if m.check == check]
         who = "a real server" if len(named) == len(vs.members) else ", ".join(named)
         for answer, fault, words in _WAYS:
-            if bounds.never_notices(check, answer):
+            if checkbounds.never_notices(check, answer):
                 continue
             if check.kind in UDP_CHECKS:
                 words = _DATAGRAM[answer]
             fault = fault or _STOPS[asked_language(spec, vs, member)]
-            gone = bounds.rs_removed(check, vs.delay_loop, answer)
+            gone = checkbounds.rs_removed(check, vs.delay_loop, answer)
             yield Promised(f"{who} is removed: {words}", key, fault, gone)
-        yield Promised(f"{who} is put back", key, "", bounds.rs_back(check, vs.delay_loop))
+        yield Promised(f"{who} is put back", key, "", checkbounds.rs_back(check, vs.delay_loop))

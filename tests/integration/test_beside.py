@@ -11,7 +11,7 @@ import pytest
 from lvslab import topology
 from lvslab.lab import Lab, lab_status
 from lvslab.lab.answers import ask, virtual_server
-from lvslab.timeline import bounds
+from lvslab.timeline import checkbounds
 
 from .proofs import opened
 from .small import VIP, head
@@ -102,7 +102,7 @@ def test_without_httpd_what_it_is_asked_for_goes_and_the_rest_stays(lab: Lab) ->
                     "server": EVERYONE[0],
                 }
                 gone = changes("ipvs", change="removed", **server)
-                within(gone, ended["t"], bounds.rs_removed(check, vs.delay_loop, "refused"))
+                within(gone, ended["t"], checkbounds.rs_removed(check, vs.delay_loop, "refused"))
             left = dict.fromkeys(KEYS, EVERYONE)
             left |= dict.fromkeys([("TCP", 443), ("UDP", 514)], EVERYONE[1:])
             assert table(lab) == left

@@ -14,7 +14,7 @@ from lvslab import topology
 from lvslab.lab import Lab, lab_status
 from lvslab.observe.session import run_fault
 from lvslab.report.terminal import closing, line
-from lvslab.timeline.bounds import rs_removed
+from lvslab.timeline.checkbounds import rs_removed
 from lvslab.timeline.result import FaultResult, removal_times
 from lvslab.topology.spec import TopologySpec
 

@@ -13,7 +13,9 @@ from lvslab import topology
 from lvslab.lab import Lab, lab_status
 from lvslab.lab.answers import ask, virtual_server
 from lvslab.observe.expect import checked_after
-from lvslab.timeline import bounds
+from lvslab.timeline import checkbounds
+from lvslab.timeline.bound import Bound
+from lvslab.timeline.checkbounds import Answer
 from lvslab.timeline.run import ALLOWANCE
 from lvslab.topology.spec import CheckSpec, VirtualServerSpec
 from lvslab.topology.spoken import Language, language
@@ -197,7 +199,7 @@ def row(lab: Lab, vs: VirtualServerSpec, server: str) -> dict[str, Any]:
     }
 
 
-def within(told: dict[str, Any], since: float, bound: bounds.Bound) -> None:
+def within(told: dict[str, Any], since: float, bound: Bound) -> None:
     """Hold a change of the table against what the check promises."""
     print(bound.formula, "->", round(told["since"] - since, 3), round(told["t"] - since, 3))
     # Between the two polls it happened: neither after the one nor before the other.
@@ -226,7 +228,7 @@ def test_a_service_that_stops_is_removed_within_its_bound_and_comes_back(
         rs1.request("service", name=service, action="stop", timeout=30)
         ended = node("service.exited", service=service)
         gone = changes("ipvs", change="removed", **server)
-        within(gone, ended["t"], bounds.rs_removed(check, vs.delay_loop, "refused"))
+        within(gone, ended["t"], checkbounds.rs_removed(check, vs.delay_loop, "refused"))
         # The other one serves all of it.
         answers = ask(direct, direct.a_client(), vs, 4)
         assert (answers.served_by, answers.failed) == ({"rs2": 4}, {})
@@ -234,7 +236,7 @@ def test_a_service_that_stops_is_removed_within_its_bound_and_comes_back(
         started = node("service.started", service=service)
         back = changes("ipvs", change="added", **server)
         # An attempt that finds the port closed has failed at once.
-        bound = bounds.rs_back(check, vs.delay_loop, attempt=0.0)
+        bound = checkbounds.rs_back(check, vs.delay_loop, attempt=0.0)
         ready = node("service.ready", service=service)
         assert back["t"] >= started["t"]
         assert back["since"] - ready["t"] <= bound.high + ALLOWANCE
@@ -260,7 +262,7 @@ def test_a_service_that_hangs_is_removed_where_an_answer_is_required(
         hung = rs1.request("inject", fault="hang", fault_id="h", ops=[stop], heal=[go], timeout=60)
         try:
             gone = changes("ipvs", change="removed", **server)
-            within(gone, hung["t"], bounds.rs_removed(check, vs.delay_loop, "timeout"))
+            within(gone, hung["t"], checkbounds.rs_removed(check, vs.delay_loop, "timeout"))
             if service == "udp":
                 # Silence is success to a UDP_CHECK that requires no reply.
                 assert addresses(direct)["rs1"] in table(direct)["UDP", 515]
@@ -274,7 +276,7 @@ def keys_of(lab: Lab, spoken: Language) -> set[str]:
     return {vs.key for vs in lab.spec.virtual_servers if language(lab.spec, vs) == spoken}
 
 
-def removed_within(seen: Seen, target: str, answer: bounds.Answer) -> None:
+def removed_within(seen: Seen, target: str, answer: Answer) -> None:
     """Hold the removal of rs1 from one virtual server against what its check promises."""
     vs, check = of(seen.lab, target)
     gone = seen.events("ipvs", "lvs1", change="removed", **row(seen.lab, vs, "rs1"))
@@ -282,7 +284,7 @@ def removed_within(seen: Seen, target: str, answer: bounds.Answer) -> None:
     within(
         {**gone[0].data, "t": gone[0].t},
         seen.result.fault_t,
-        bounds.rs_removed(check, vs.delay_loop, answer),
+        checkbounds.rs_removed(check, vs.delay_loop, answer),
     )
 
 

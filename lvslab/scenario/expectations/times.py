@@ -15,7 +15,7 @@ from lvslab.scenario.expectations.model import (
 from lvslab.scenario.language import Auto, Quantity, Sentence, SentenceError, Span
 from lvslab.scenario.seen import Seen, SeenFault
 from lvslab.scenario.spec import Step
-from lvslab.timeline import bounds
+from lvslab.timeline import checkbounds
 from lvslab.timeline.decomposition import words_of
 from lvslab.timeline.reading import STEADY_BEFORE, flaws_of
 from lvslab.timeline.result import removal_times
@@ -85,7 +85,7 @@ def _rs_back(sentence: Sentence, seen: Seen) -> Check:
 
 def _back_promise(spec: TopologySpec, server: str) -> Promise | None:
     found = [
-        bounds.rs_back(m.check, vs.delay_loop)
+        checkbounds.rs_back(m.check, vs.delay_loop)
         for vs in spec.virtual_servers
         for m in vs.members
         if m.server == server and m.check is not None

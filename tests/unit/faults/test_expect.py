@@ -28,7 +28,9 @@ UDP = replace(ALL, virtual_servers=ALL.virtual_servers[1:])
 VIP = "172.20.1.100"
 
 
-def described(spec: TopologySpec, fault: str, connections: Connections = "short") -> Run:
+def described(
+    spec: TopologySpec, fault: str, connections: Connections = "short", injecting: float = 0.0
+) -> Run:
     """Return the run of a fault of rs1, with what is promised."""
     _, target = choose(spec, "rs1", fault)
     run = expect.describe(
@@ -41,7 +43,7 @@ def described(spec: TopologySpec, fault: str, connections: Connections = "short"
         deadline=1.0,
         seed=1,
     )
-    return expect.with_promises(spec, run, {"lvs1": (VIP,)})
+    return expect.with_promises(spec, run, {"lvs1": (VIP,)}, injecting)
 
 
 def test_every_virtual_server_is_probed_and_a_lab_needs_no_http():
@@ -81,6 +83,17 @@ def test_what_is_promised_is_of_what_is_probed():
     assert dns is not None
     assert dns.quantity == "removal"
     assert dns.upper == pytest.approx(69.0)
+
+
+def test_a_server_that_took_long_to_end_was_asked_in_vain_meanwhile():
+    # D 6, R 3, B 3: 15 s where it refuses at once, and what is allowed for anyway is no delay.
+    for injecting, upper in ((0.0, 15.0), (0.2, 15.0), (5.9, 15.0), (7.5, 16.5)):
+        promise = described(specs.article(), "httpd-stop", injecting=injecting).promise
+        assert promise is not None
+        assert promise.upper == pytest.approx(upper), injecting
+    # Of what is not told to end it says nothing.
+    frozen = described(specs.article(), "freeze", injecting=7.5).promise
+    assert frozen == described(specs.article(), "freeze").promise
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvslab.timeline import bounds, promises
+from lvslab.timeline import bounds, checkbounds, promises
+from lvslab.timeline.bound import Bound
 from lvslab.topology.spec import CheckSpec, SorryServer, TopologySpec, VrrpInstanceSpec
 from tests.unit.plan import specs
 
@@ -23,7 +24,7 @@ def with_check(check: CheckSpec | None, **changes) -> TopologySpec:
     return specs.article(virtual_servers=(server,))
 
 
-def ends(bound: bounds.Bound | None) -> Any:
+def ends(bound: Bound | None) -> Any:
     assert bound is not None
     return pytest.approx((bound.low, bound.high), abs=0.0006)
 
@@ -53,28 +54,28 @@ def test_vrrp_3_with_a_tenth_of_a_second():
     ("answer", "low", "high"), [("refused", 9, 15), ("timeout", 21, 27), ("unreachable", 9, 27)]
 )
 def test_removal_of_the_articles_real_server(answer, low, high):
-    assert (low, high) == ends(bounds.rs_removed(ARTICLE_CHECK, 6.0, answer))
+    assert (low, high) == ends(checkbounds.rs_removed(ARTICLE_CHECK, 6.0, answer))
 
 
 def test_without_a_retry_the_first_failure_counts():
     check = CheckSpec("TCP_CHECK", retry=0, connect_timeout=2.0)
-    assert ends(bounds.rs_removed(check, 5.0, "refused")) == (0, 5)
-    assert ends(bounds.rs_removed(check, 5.0, "timeout")) == (2, 7)
+    assert ends(checkbounds.rs_removed(check, 5.0, "refused")) == (0, 5)
+    assert ends(checkbounds.rs_removed(check, 5.0, "timeout")) == (2, 7)
 
 
 def test_a_misc_check_fails_within_its_timeout_or_the_loop():
     check = CheckSpec("MISC_CHECK", misc_path="/x", retry=1, delay_before_retry=1.0)
-    assert ends(bounds.rs_removed(check, 4.0, "refused")) == (1, 4 + 8 + 1)
+    assert ends(checkbounds.rs_removed(check, 4.0, "refused")) == (1, 4 + 8 + 1)
     limited = replace(check, misc_timeout=2.0)
-    assert ends(bounds.rs_removed(limited, 4.0, "refused")) == (1, 4 + 4 + 1)
+    assert ends(checkbounds.rs_removed(limited, 4.0, "refused")) == (1, 4 + 4 + 1)
 
 
 def test_http_wants_two_good_answers_and_tcp_one():
-    assert ends(bounds.rs_back(ARTICLE_CHECK, 6.0, attempt=0.0)) == (6, 12)
-    assert ends(bounds.rs_back(ARTICLE_CHECK, 6.0)) == (6, 15)
-    assert ends(bounds.rs_back(CheckSpec("TCP_CHECK"), 6.0, attempt=0.0)) == (0, 6)
+    assert ends(checkbounds.rs_back(ARTICLE_CHECK, 6.0, attempt=0.0)) == (6, 12)
+    assert ends(checkbounds.rs_back(ARTICLE_CHECK, 6.0)) == (6, 15)
+    assert ends(checkbounds.rs_back(CheckSpec("TCP_CHECK"), 6.0, attempt=0.0)) == (0, 6)
     slow = CheckSpec("TCP_CHECK", delay_before_retry=10.0)
-    assert ends(bounds.rs_back(slow, 6.0, attempt=0.0)) == (0, 10)
+    assert ends(checkbounds.rs_back(slow, 6.0, attempt=0.0)) == (0, 10)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_unknown_faults_and_nodes_are_promised_nothing():
     assert bounds.expected(ARTICLE, "link-down", "client") is None
 
 
-def second(spec: TopologySpec, **changes) -> bounds.Bound:
+def second(spec: TopologySpec, **changes) -> Bound:
     return bounds.second_outage_after_link_return(spec, spec.vrrp_instances[0], "lvs1", **changes)
 
 
@@ -207,7 +208,7 @@ def test_a_lower_priority_takes_nothing_back():
 
 
 def test_resolution_is_the_callers():
-    bound = bounds.Bound("outage", 1.0, 2.0, "", "")
+    bound = Bound("outage", 1.0, 2.0, "", "")
     assert not bound.allows(2.01)
     assert bound.allows(2.01, resolution=0.02)
     assert bound.allows(0.5)
@@ -255,17 +256,17 @@ def test_a_higher_priority_and_a_shorter_advert_are_never_slower(version, advert
 
 @given(checks, times, answers)
 def test_removal_is_ordered_and_grows_with_each_part(check, delay, answer):
-    bound = bounds.rs_removed(check, delay, answer)
+    bound = checkbounds.rs_removed(check, delay, answer)
     assert 0 <= bound.low <= bound.high
     more = replace(check, retry=check.retry + 1)
-    assert bounds.rs_removed(more, delay, answer).high >= bound.high
-    assert bounds.rs_removed(check, delay + 1, answer).high >= bound.high
+    assert checkbounds.rs_removed(more, delay, answer).high >= bound.high
+    assert checkbounds.rs_removed(check, delay + 1, answer).high >= bound.high
 
 
 @given(checks, times)
 def test_silence_is_never_noticed_sooner_than_a_refusal(check, delay):
     refused, unreachable, timeout = (
-        bounds.rs_removed(check, delay, a) for a in ("refused", "unreachable", "timeout")
+        checkbounds.rs_removed(check, delay, a) for a in ("refused", "unreachable", "timeout")
     )
     assert refused.low <= unreachable.low <= timeout.low
     assert refused.high <= unreachable.high <= timeout.high
@@ -273,7 +274,7 @@ def test_silence_is_never_noticed_sooner_than_a_refusal(check, delay):
 
 @given(checks, times, st.none() | times)
 def test_return_and_second_outage_are_ordered(check, delay, down_for):
-    back = bounds.rs_back(check, delay)
+    back = checkbounds.rs_back(check, delay)
     assert 0 <= back.low <= back.high
     bound = second(with_check(check, delay_loop=delay), down_for=down_for)
     assert 0 <= bound.low <= bound.high <= max(back.high, 0)
@@ -291,30 +292,62 @@ def test_return_and_second_outage_are_ordered(check, delay, down_for):
     ],
 )
 def test_removal_by_a_check_that_sends_a_datagram(check, answer, low, high):
-    assert (low, high) == ends(bounds.rs_removed(check, 6.0, answer))
+    assert (low, high) == ends(checkbounds.rs_removed(check, 6.0, answer))
 
 
 def test_a_question_that_a_server_takes_with_it_is_answered_by_nobody() -> None:
     check = CheckSpec("DNS_CHECK", connect_timeout=2.0, retry=1, delay_before_retry=0.5)
-    assert bounds.rs_removed(check, 0.5, "refused").high == pytest.approx(2.0 + 0.5)
+    assert checkbounds.rs_removed(check, 0.5, "refused").high == pytest.approx(2.0 + 0.5)
     # Of TCP that is a reset.
     tcp = replace(check, kind="TCP_CHECK")
-    assert bounds.rs_removed(tcp, 0.5, "refused").high == pytest.approx(0.5 + 0.5)
+    assert checkbounds.rs_removed(tcp, 0.5, "refused").high == pytest.approx(0.5 + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("ending", "high"),
+    [
+        # D 0.5, R 1, B 0.25, P 0.5: what ends within delay_loop was refused all along.
+        (0.0, 0.75),
+        (0.4, 0.75),
+        # Attempts fail by timeout until the end, the rest are refused.
+        (0.9, 0.9 + 0.25),
+        # Both take all of connect_timeout: no more is lost, however long it takes.
+        (1.5, 0.5 + 2 * 0.5 + 0.25),
+        (60.0, 0.5 + 2 * 0.5 + 0.25),
+    ],
+)
+def test_a_server_that_is_long_in_ending_is_asked_in_vain(ending: float, high: float) -> None:
+    check = CheckSpec("HTTP_GET", connect_timeout=0.5, retry=1, delay_before_retry=0.25)
+    bound = checkbounds.rs_removed(check, 0.5, "refused", ending=ending)
+    assert (bound.low, bound.high) == pytest.approx((0.25, high))
+    # It is no more than that of one that goes on for ever.
+    assert bound.high <= checkbounds.rs_removed(check, 0.5, "timeout").high
+    if high > 0.75:
+        assert f"took {ending:g} s to end" in bound.why
+
+
+def test_a_check_that_only_connects_passes_until_the_server_has_ended() -> None:
+    check = CheckSpec("TCP_CHECK", connect_timeout=0.5, retry=1, delay_before_retry=0.25)
+    bound = checkbounds.rs_removed(check, 0.5, "refused", ending=2.5)
+    assert (bound.low, bound.high) == pytest.approx((0.25, 2.5 + 0.5 + 0.25))
+    # What is silent altogether has no end to wait for.
+    silent = checkbounds.rs_removed(check, 0.5, "timeout")
+    assert checkbounds.rs_removed(check, 0.5, "timeout", ending=2.5) == silent
 
 
 def test_one_answer_brings_it_back_and_failed_attempts_are_a_loop_apart():
     check = CheckSpec("DNS_CHECK", delay_before_retry=10.0)
-    assert ends(bounds.rs_back(check, 6.0, attempt=0.0)) == (0, 6)
-    assert ends(bounds.rs_back(check, 6.0)) == (0, 9)
+    assert ends(checkbounds.rs_back(check, 6.0, attempt=0.0)) == (0, 6)
+    assert ends(checkbounds.rs_back(check, 6.0)) == (0, 9)
 
 
 def test_silence_is_success_to_a_udp_check_that_requires_no_reply():
     deaf = CheckSpec("UDP_CHECK")
-    assert not bounds.never_notices(deaf, "refused")
-    assert bounds.never_notices(deaf, "timeout")
-    assert bounds.never_notices(deaf, "unreachable")
-    assert not bounds.never_notices(CheckSpec("UDP_CHECK", require_reply="66"), "timeout")
-    assert not bounds.never_notices(CheckSpec("DNS_CHECK"), "timeout")
+    assert not checkbounds.never_notices(deaf, "refused")
+    assert checkbounds.never_notices(deaf, "timeout")
+    assert checkbounds.never_notices(deaf, "unreachable")
+    assert not checkbounds.never_notices(CheckSpec("UDP_CHECK", require_reply="66"), "timeout")
+    assert not checkbounds.never_notices(CheckSpec("DNS_CHECK"), "timeout")
     spec = with_check(deaf, protocol="UDP")
     assert bounds.expected(spec, "power-off", "rs1") is None
     promised = [p.what for p in promises.all_of(spec) if "removed" in p.what]
