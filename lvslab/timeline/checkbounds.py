@@ -44,7 +44,7 @@ def rs_removed(
         shortest = longest if answer == "timeout" else 0.0
         longest = 0.0 if answer == "refused" else longest
     spent = _s(longest) if shortest == longest else f"0..{_s(longest)}"
-    notices, loop = delay_loop, "delay_loop"
+    notices, loop, note = delay_loop, "delay_loop", ""
     if answer == "refused" and check.kind in UDP_CHECKS and check.connect_timeout > delay_loop:
         notices, loop = check.connect_timeout, "connect_timeout"
     if answer == "refused":
@@ -54,11 +54,13 @@ def rs_removed(
             held = min(ending, delay_loop + tries * _attempt(check, delay_loop))
         if held > notices:
             notices, loop = held, f"{_s(held)} (its program took {_s(ending)} to end)"
+            note = f" (it took {_s(ending)} to end)"
     return Bound(
         "removal",
         tries * shortest + waits,
         notices + tries * longest + waits,
-        f"0..{_s(notices)} + {tries} x {spent} + {check.retry} x {_s(check.delay_before_retry)}",
+        f"0..{_s(notices)}{note} + {tries} x {spent}"
+        f" + {check.retry} x {_s(check.delay_before_retry)}",
         f"up to {loop} until a check notices, then {tries} failed attempts with "
         "delay_before_retry between them",
     )

@@ -16,6 +16,7 @@ from lvslab.lab import Lab
 from lvslab.timeline.holders import contested
 from lvslab.timeline.outage import SILENCE
 from lvslab.timeline.result import removal_times
+from lvslab.timeline.run import ALLOWANCE
 
 from .playing import play_out
 from .proofs import opened
@@ -122,6 +123,11 @@ def test_of_a_real_server(a_lab: Lab, fault: str):
     assert seen.holders()[-1] == ("lvs1",)
     found = seen.result.disturbance
     assert found is not None
-    assert set(found.by_result) <= REAL_SERVER[fault] | {"late"}
+    kinds = REAL_SERVER[fault] | {"late"}
+    if any(e.t - seen.result.fault_t > ALLOWANCE for e in seen.events("service.exited", "rs1")):
+        # Apache waits for a connection whose director failed in a test before this one; until it
+        # has ended its port accepts and nobody answers.
+        kinds.add("timeout")
+    assert set(found.by_result) <= kinds
     assert not found.total or found.requests == 1
     assert seen.result.readings[0].shares["rs2"] > 0

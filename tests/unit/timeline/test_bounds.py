@@ -324,6 +324,7 @@ def test_a_server_that_is_long_in_ending_is_asked_in_vain(ending: float, high: f
     assert bound.high <= checkbounds.rs_removed(check, 0.5, "timeout").high
     if high > 0.75:
         assert f"took {ending:g} s to end" in bound.why
+        assert f"(it took {ending:g} s to end)" in bound.formula
 
 
 def test_a_check_that_only_connects_passes_until_the_server_has_ended() -> None:
