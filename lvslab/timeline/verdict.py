@@ -76,17 +76,36 @@ def judge(
     slack = resolution + run.allowance
     if measured + slack < promise.lower:
         # It breaks no promise to the client, but it is not what was to be seen.
-        reason = f"{promise.lower - measured:.3f} s shorter than promised: something else happened"
+        beyond = promise.lower - measured
+        reason = f"{beyond:.3f} s shorter than promised: something else happened"
     elif measured - slack > promise.upper:
-        reason = f"{measured - promise.upper:.3f} s longer than promised"
+        beyond = measured - promise.upper
+        reason = f"{beyond:.3f} s longer than promised"
     else:
         return Verdict("within", measured, resolution, ())
-    stalled = max(((r.starved_back if back else r.starved)[0] for r in readings), default=0.0)
-    if stalled > STALL:
-        # What stops the probe for so long stops keepalived, too: this was not the protocol.
-        reason += f"; but {stall_text(stalled)}"
-        return Verdict("inconclusive", measured, resolution, (reason,))
+    late = max(((r.starved_back if back else r.starved)[0] for r in readings), default=0.0)
+    excuse = machine_was_late(late, beyond - slack, run.allowance)
+    if excuse is not None:
+        return Verdict("inconclusive", measured, resolution, (f"{reason}; but {excuse}",))
     return Verdict("outside", measured, resolution, (reason,))
+
+
+def machine_was_late(late: float, beyond: float, allowance: float) -> str | None:
+    """Say that the machine, and not the protocol, may have missed a bound; None: it has not.
+
+    ``late``: by how much the probe's own schedule was late at worst; what stops it stops
+    keepalived, too. ``beyond``: by how much the bound was missed, with all that is allowed for
+    taken off; an ``allowance`` is for processes that have to wake up, and there is none for a
+    person's own figure.
+    """
+    if late > STALL:
+        return stall_text(late)
+    if allowance and beyond <= late:
+        return (
+            f"all but {max(0.0, beyond):.3f} s of it is allowed for, and the machine was busy: the "
+            f"probe's own schedule was up to {late:.3f} s late meanwhile"
+        )
+    return None
 
 
 def stall_text(seconds: float) -> str:

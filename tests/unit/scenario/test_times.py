@@ -177,6 +177,23 @@ def test_a_machine_that_stood_still_is_not_the_configuration():
     assert outcome(stalled(3.3, 0.3), "outage within auto") == "pass"
 
 
+def test_what_is_beyond_its_bound_by_less_than_the_machine_was_late_cannot_be_told():
+    # 3.805 s, 0.25 s allowed for, and what a probe of 50 a second can resolve.
+    assert outcome(stalled(4.2, 0.0), "outage within auto") == "fail"
+    found = check(stalled(4.2, 0.2), "outage within auto")
+    assert found.outcome == "inconclusive"
+    assert "the probe's own schedule was up to 0.200 s late meanwhile" in found.why
+    # A person's own figure is meant as it is written.
+    assert outcome(stalled(4.2, 0.2), "outage <= 4.1s") == "fail"
+    # A removal, of which 0.2 s are too long.
+    run, events = removed(15.45)
+    lost = [e for e in events if e.kind == "probe.result"]
+    late = replace(lost[-1], data={**lost[-1].data, "start": lost[-1].data["due"] + 0.21})
+    story = (run, [*(e for e in events if e is not lost[-1]), late])
+    assert outcome((run, events), "rs_removed within auto") == "fail"
+    assert outcome(story, "rs_removed within auto") == "inconclusive"
+
+
 @pytest.mark.parametrize(
     "text",
     ["outage within auto", "detect <= 4s", "second_outage within auto", "new_holder == lvs2"],
