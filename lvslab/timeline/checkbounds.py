@@ -37,12 +37,12 @@ def rs_removed(
     One that only connects passes until the end, and D begins there.
     """
     tries, waits = check.retry + 1, check.retry * check.delay_before_retry
-    longest = _attempt(check, delay_loop)
+    attempt = longest = _attempt(check, delay_loop)
     if check.kind == "MISC_CHECK":
         shortest = 0.0
     else:
-        shortest = longest if answer == "timeout" else 0.0
-        longest = 0.0 if answer == "refused" else longest
+        shortest = attempt if answer == "timeout" else 0.0
+        longest = 0.0 if answer == "refused" else attempt
     spent = _s(longest) if shortest == longest else f"0..{_s(longest)}"
     notices, loop, note = delay_loop, "delay_loop", ""
     if answer == "refused" and check.kind in UDP_CHECKS and check.connect_timeout > delay_loop:
@@ -51,7 +51,7 @@ def rs_removed(
         if never_notices(check, "timeout"):
             held = ending + delay_loop
         else:
-            held = min(ending, delay_loop + tries * _attempt(check, delay_loop))
+            held = min(ending, delay_loop + tries * attempt)
         if held > notices:
             notices, loop = held, f"{_s(held)} (its program took {_s(ending)} to end)"
             note = f" (it took {_s(ending)} to end)"

@@ -84,33 +84,29 @@ def judge(
     else:
         return Verdict("within", measured, resolution, ())
     late = max(((r.starved_back if back else r.starved)[0] for r in readings), default=0.0)
-    excuse = machine_was_late(late, beyond - slack, run.allowance)
+    excuse = machine_was_late(late, beyond - slack if run.allowance else None)
     if excuse is not None:
         return Verdict("inconclusive", measured, resolution, (f"{reason}; but {excuse}",))
     return Verdict("outside", measured, resolution, (reason,))
 
 
-def machine_was_late(late: float, beyond: float, allowance: float) -> str | None:
+def machine_was_late(late: float, beyond: float | None) -> str | None:
     """Say that the machine, and not the protocol, may have missed a bound; None: it has not.
 
     ``late``: by how much the probe's own schedule was late at worst; what stops it stops
     keepalived, too. ``beyond``: by how much the bound was missed, with all that is allowed for
-    taken off; an ``allowance`` is for processes that have to wake up, and there is none for a
-    person's own figure.
+    processes that have to wake up taken off; None where that is nothing, as of a person's own
+    figure.
     """
+    told = f"the probe's own schedule was up to {late:.3f} s late meanwhile"
     if late > STALL:
-        return stall_text(late)
-    if allowance and beyond <= late:
+        return f"the machine stalled: {told}"
+    if beyond is not None and beyond <= late:
         return (
-            f"all but {max(0.0, beyond):.3f} s of it is allowed for, and the machine was busy: the "
-            f"probe's own schedule was up to {late:.3f} s late meanwhile"
+            f"all but {max(0.0, beyond):.3f} s of it is allowed for, and the machine was busy: "
+            f"{told}"
         )
     return None
-
-
-def stall_text(seconds: float) -> str:
-    """Say that the machine stood still for a while."""
-    return f"the machine stalled: the probe's own schedule was up to {seconds:.3f} s late meanwhile"
 
 
 _NOUN = {"outage": "recovery", "takeover": "takeover", "removal": "removal from the tables"}

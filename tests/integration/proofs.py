@@ -89,6 +89,15 @@ def opened(name: str | Path, lab: str) -> Iterator[Lab]:
         Manager(Silent()).stop(machine_name(lab))
 
 
+@contextmanager
+def written(text: str, lab: str, folder: Path) -> Iterator[Lab]:
+    """The same of a topology that a test has as text, put into a file of the folder."""
+    path = folder / f"{lab}.yaml"
+    path.write_text(text)
+    with opened(path, lab) as made:
+        yield made
+
+
 class Beside:
     """A container in a node's network, with the rights to look at and filter its packets."""
 

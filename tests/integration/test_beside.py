@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from lvslab.lab import Lab, lab_status
 from lvslab.lab.answers import ask, virtual_server
 from lvslab.timeline import checkbounds
 
-from .proofs import opened
+from .proofs import written
 from .small import VIP, head
 from .test_observing import heard
 from .test_udp import table, within
@@ -57,9 +56,7 @@ BY_HTTPD = ["443", "514/udp"]
 
 @pytest.fixture(scope="module")
 def lab(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    path: Path = tmp_path_factory.mktemp("topology") / "beside.yaml"
-    path.write_text(LAB)
-    with opened(path, "beside") as made:
+    with written(LAB, "beside", tmp_path_factory.mktemp("topology")) as made:
         yield made
 
 

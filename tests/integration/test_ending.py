@@ -6,7 +6,6 @@ Apache waits for what its children have open, be it a connection whose client is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ from lvslab.timeline import checkbounds
 from lvslab.timeline.run import ALLOWANCE
 
 from .playing import play_out
-from .proofs import beside, opened
+from .proofs import beside, written
 from .small import head
 
 pytestmark = pytest.mark.engine
@@ -51,9 +50,7 @@ for _ in range(120):
 
 @pytest.fixture(scope="module")
 def lab(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    path: Path = tmp_path_factory.mktemp("topology") / "ending.yaml"
-    path.write_text(LAB)
-    with opened(path, "ending") as made:
+    with written(LAB, "ending", tmp_path_factory.mktemp("topology")) as made:
         yield made
 
 

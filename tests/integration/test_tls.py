@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from lvslab.prove.judge import judge, read
 from lvslab.report.terminal import closing
 from lvslab.timeline.result import FaultResult, removal_times
 
-from .proofs import in_node, opened
+from .proofs import in_node, written
 from .small import VIP, head
 
 pytestmark = pytest.mark.engine
@@ -46,10 +45,8 @@ director_sysctls: {{net.ipv4.vs.expire_nodest_conn: 1}}
 
 @pytest.fixture(scope="module")
 def lab(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    path: Path = tmp_path_factory.mktemp("topology") / "tls.yaml"
-    path.write_text(LAB)
     # Up is proven ready: each real server has answered the client, over TLS at port 443.
-    with opened(path, "tls") as made:
+    with written(LAB, "tls", tmp_path_factory.mktemp("topology")) as made:
         yield made
 
 

@@ -14,7 +14,7 @@ from lvslab.scenario.expectations.model import Check, Expectation, names_of
 from lvslab.scenario.language import Auto, Quantity, Sentence, SentenceError, Span, Word
 from lvslab.scenario.seen import Seen
 from lvslab.scenario.spec import Step
-from lvslab.timeline.verdict import STALL, stall_text
+from lvslab.timeline.verdict import machine_was_late
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.spec import TopologySpec
 
@@ -69,8 +69,8 @@ def judge(sentence: Sentence, seen: Seen) -> Check:
     check = all_expectations()[sentence.subject].judge(sentence, seen)
     if check.outcome != "fail":
         return check
-    stalled = seen.stalled()
-    doubts = [*seen.flaws(), *([stall_text(stalled)] if stalled > STALL else [])]
+    excuse = machine_was_late(seen.stalled(), check.beyond)
+    doubts = [*seen.flaws(), *([] if excuse is None else [excuse])]
     if not doubts:
         return check
     why = f"{check.why}; but " if check.why else ""

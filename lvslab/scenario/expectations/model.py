@@ -37,6 +37,8 @@ class Check:
     high: float | None = None
     #: The bound's arithmetic, where it is the configuration's.
     formula: str = ""
+    #: By how many seconds it was missed, all that is allowed for taken off; None: nothing is.
+    beyond: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from lvslab.timeline.reading import STEADY_BEFORE, flaws_of
 from lvslab.timeline.result import removal_times
 from lvslab.timeline.run import Promise
 from lvslab.timeline.run import Quantity as What
-from lvslab.timeline.verdict import Verdict, judge, machine_was_late
+from lvslab.timeline.verdict import Verdict, judge
 from lvslab.topology.spec import TopologySpec
 
 _NOTHING = "nothing is promised of it for this configuration and fault"
@@ -178,23 +178,20 @@ def _of_directors(
     missing = [d.name for d in seen.spec.directors if d.name not in times]
     told = ", ".join(f"{word} {node} after {t:.3f} s" for node, t in sorted(times.items()))
     worst = max(times.values(), default=None)
-    why, outcome, beyond = "", "pass", 0.0
+    why, outcome = "", "pass"
+    missed: float | None = None
     if missing:
         outcome, why = "fail", f"never {word} {' and '.join(missing)}"
         if lasted <= promise.upper + allowance:
             outcome = "inconclusive"
             why += f": watched for {lasted:.3f} s only, the bound is {promise.upper:.3f} s"
     elif worst is not None and worst > promise.upper + allowance:
-        beyond = worst - promise.upper
-        outcome, why = "fail", f"{beyond:.3f} s longer than promised"
+        missed = worst - promise.upper
+        outcome, why = "fail", f"{missed:.3f} s longer than promised"
     elif (best := min(times.values())) < promise.lower - allowance:
-        beyond = promise.lower - best
+        missed = promise.lower - best
         outcome = "fail"
-        why = f"{beyond:.3f} s shorter than promised: something else happened"
-    if why and not missing:
-        excuse = machine_was_late(seen.stalled(), beyond - allowance, allowance)
-        if excuse is not None:
-            outcome, why = "inconclusive", f"{why}; but {excuse}"
+        why = f"{missed:.3f} s shorter than promised: something else happened"
     return Check(
         sentence.text,
         outcome,  # type: ignore[arg-type]
@@ -207,6 +204,7 @@ def _of_directors(
         promise.lower,
         promise.upper,
         promise.formula,
+        missed - allowance if missed is not None and allowance else None,
     )
 
 
