@@ -126,13 +126,7 @@ def restore(context: Context, op: dict[str, Any]) -> Task:
 
 def service_stop(context: Context, op: dict[str, Any]) -> Task:
     """``service-stop``: SIGTERM; ``wait`` seconds for the end (0: do not wait)."""
-    wait = float(op.get("wait", STOP_TIMEOUT))
-    if wait > 0:
-        yield from context.supervisor.stop(op["name"], wait)
-        return
-    service = context.supervisor.get(op["name"])
-    if service.pid is not None:
-        signal_pid(service.pid, signal.SIGTERM)
+    yield from context.supervisor.stop(op["name"], float(op.get("wait", STOP_TIMEOUT)))
 
 
 def service_start(context: Context, op: dict[str, Any]) -> Task:

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 #: Seconds that a service is given to become ready, unless its ``ready`` says otherwise.
 READY_TIMEOUT = 30.0
-#: Seconds between SIGTERM and giving up waiting, unless the operation says otherwise.
-STOP_TIMEOUT = 10.0
+#: Seconds between SIGTERM and giving up waiting, unless the operation says otherwise. Apache needs
+#: up to ten: it kills children that are still busy after nine (httpd 2.4, server/mpm_unix.c,
+#: ap_reclaim_child_processes).
+STOP_TIMEOUT = 20.0
 #: Seconds that a dead service's remaining processes are given to end by themselves.
 LEFTOVER_TIMEOUT = 5.0
 #: States of /proc/net/tcp and /proc/net/udp (net/tcp_states.h): TCP_LISTEN; TCP_CLOSE, which a UDP
@@ -52,6 +54,8 @@ class Service:
         self.ask: dict[str, Any] = dict(spec.get("ask") or {})
         #: Its last process: leader of the session that all its processes are in.
         self.session: int | None = None
+        #: Whether it runs and was told to end: it will, and nothing takes that back.
+        self.ending = False
         #: When it was started or ended.
         self.since = now()
         #: Reports on keepalived's FIFO since the start; counted by whoever reads the FIFO.
@@ -121,6 +125,15 @@ def descendants(root: int) -> list[int]:
 def in_session(session: int) -> list[int]:
     """Return the processes of a session."""
     return [pid for pid, (_, of) in processes().items() if of == session]
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether a process is stopped by a signal: it will not see another but SIGKILL."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"T"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def command_line(pid: int) -> list[str]:
@@ -232,7 +245,7 @@ class Supervisor:
                 on_exit(status)
             for service in self.services.values():
                 if service.pid == pid:
-                    service.pid, service.since = None, t
+                    service.pid, service.since, service.ending = None, t, False
                     if self._logs is not None:
                         self._logs.ended(service.name)
                     self._emit("service.exited", t, service=service.name, pid=pid, status=status)
@@ -255,18 +268,21 @@ class Supervisor:
     def start_ready(self, name: str) -> Task:
         """Task: start a service and wait until it is ready. Raises Refused.
 
-        What the service left behind ends first: keepalived's children outlive a killed parent
-        for a second, and a new keepalived refuses to start beside them. What does not end by
-        itself is killed, as an init system would do.
+        One that was told to end does so first, though it still serves: a moment later it would,
+        and nobody would start it. What the service left behind ends first, too: keepalived's
+        children outlive a killed parent for a second, and a new keepalived refuses to start
+        beside them. What does not end by itself is killed, as an init system would do.
         """
         service = self.get(name)
-        if service.pid is None and service.session is not None:
+        if (service.pid is None or service.ending) and service.session is not None:
             session = service.session
             gone = yield Until(lambda: not in_session(session), now() + LEFTOVER_TIMEOUT, poll=True)
             if not gone:
                 for pid in in_session(session):
                     signal_pid(pid, signal.SIGKILL)
                 yield Until(lambda: not in_session(session), now() + 1.0, poll=True)
+            # No process is left, but for one that nobody has asked after yet.
+            self.reap()
         self.start(name)
         yield from self.wait_ready(name)
 
@@ -287,16 +303,25 @@ class Supervisor:
         self._emit("service.ready", service=name, pid=service.pid)
 
     def stop(self, name: str, wait: float = STOP_TIMEOUT) -> Task:
-        """Task: SIGTERM a service and wait for its end. Raises Refused when it does not end."""
+        """Task: SIGTERM a service and wait ``wait`` seconds for its end, or do not (0).
+
+        Raises Refused when it does not end, or cannot.
+        """
         service = self.get(name)
         if service.pid is None:
             return
-        signal_pid(service.pid, signal.SIGTERM)
+        if _is_stopped(service.pid):
+            raise Refused(
+                f"{name} cannot end: a signal has stopped its process", "heal what froze it first"
+            )
+        service.ending = signal_pid(service.pid, signal.SIGTERM)
+        if wait <= 0:
+            return
         ended = yield Until(lambda: service.pid is None, now() + wait)
         if not ended:
             raise Refused(
                 f"{name} did not end within {wait:g} s of SIGTERM",
-                "it may be frozen: heal the node, or give it longer",
+                "its log lines may say why: lvslab logs",
             )
 
     def kill(self, name: str, number: int, who: str) -> None:
@@ -311,6 +336,8 @@ class Supervisor:
         if service.pid is None:
             raise Refused(f"{name} does not run", "heal the node first")
         below = descendants(service.pid)
+        if who not in (*_PID_FILES, "children") and number in (signal.SIGKILL, signal.SIGTERM):
+            service.ending = True
         if who in _PID_FILES:
             signal_pid(_named_child(who, below), number)
         elif who == "all":

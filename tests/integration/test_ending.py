@@ -1,6 +1,7 @@
 """A web server that is long in ending: its port accepts, nobody answers, and checks wait for that.
 
-Apache waits for what its children have open, be it a connection whose client is gone.
+Apache waits for what its children have open, be it a connection whose client is gone: nine seconds,
+then it kills them; and it ends itself within one or two more.
 """
 
 from __future__ import annotations
