@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lvslab.observe import expect
@@ -12,7 +12,7 @@ from lvslab.timeline.events import Event, ProbeResult, probe_results
 from lvslab.timeline.holders import Span, holders
 from lvslab.timeline.outage import interval_of, starvation
 from lvslab.timeline.reading import STEADY_BEFORE, undelivered
-from lvslab.timeline.result import FaultResult, analyse
+from lvslab.timeline.result import FaultResult, analyse, of_the_fault
 from lvslab.timeline.run import Run
 from lvslab.timeline.splitbrain import SplitBrain, split_brains
 from lvslab.topology.spec import TopologySpec
@@ -120,7 +120,7 @@ def see(history: History) -> Seen:
     ordered = tuple(sorted(history.events, key=lambda e: e.t))
     spec = history.scenario.topology
     # Of a fault that was not seen being injected nothing can be counted.
-    seen = [f for f in history.faults if _moment(ordered, "fault.injected", f.run) is not None]
+    seen = [f for f in history.faults if of_the_fault(ordered, "fault.injected", f.run) is not None]
     probed = tuple(probe_results(ordered))
     faults = tuple(SeenFault(f, _result(spec, f, history, ordered, probed)) for f in seen)
     return Seen(history, faults, ordered, probed)
@@ -140,22 +140,10 @@ def _result(
         recorded_until=recording.recorded_until,
         flaws=recording.flaws,
     )
-    injected = _event(events, "fault.injected", run)
-    healed = _moment(events, "fault.healed", run)
+    injected = of_the_fault(events, "fault.injected", run)
+    healed = of_the_fault(events, "fault.healed", run)
     injecting = 0.0 if injected is None else injected.lasted
     run = expect.with_promises(spec, run, fault.held, injecting)
     if injected is not None and healed is not None:
-        run = expect.with_promise_back(spec, run, healed - injected.t)
+        run = expect.with_promise_back(spec, run, healed.t - injected.t)
     return analyse(run, events, probed)
-
-
-def _event(events: Iterable[Event], kind: str, run: Run) -> Event | None:
-    for event in events:
-        if event.kind == kind and event.data.get("id") == run.fault_id:
-            return event
-    return None
-
-
-def _moment(events: Iterable[Event], kind: str, run: Run) -> float | None:
-    event = _event(events, kind, run)
-    return None if event is None else event.t

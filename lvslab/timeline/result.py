@@ -159,11 +159,20 @@ def removal_times(result: FaultResult) -> dict[str, float]:
     return times
 
 
-def _moment(events: Iterable[Event], kind: str, run: Run) -> float | None:
+def of_the_fault(events: Iterable[Event], kind: str, run: Run) -> Event | None:
+    """Return the event of that kind (fault.injected, fault.healed) that is of the run's fault.
+
+    By its id, since a fault may lie in other nodes than the one that it is aimed at; one without
+    an id is its node's.
+    """
     for event in events:
-        # By its id, since it may lie in other nodes than the one that it is aimed at.
         fault_id = event.data.get("id")
         ours = event.node == run.node if fault_id is None else fault_id == run.fault_id
         if event.kind == kind and ours:
-            return event.t
+            return event
     return None
+
+
+def _moment(events: Iterable[Event], kind: str, run: Run) -> float | None:
+    event = of_the_fault(events, kind, run)
+    return None if event is None else event.t
