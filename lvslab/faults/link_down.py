@@ -34,6 +34,7 @@ FAULT = Fault(
     heal=_heal,
     effect={"director": "silent", "real-server": "unreachable"},
     default_for=frozenset({"director"}),
+    link="outer",
     lesson={
         "director": (
             "While its own link is down the director's checks fail too, and it throws every real "

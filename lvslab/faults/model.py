@@ -32,6 +32,11 @@ A_ROLE: Mapping[Role, str] = {
 Effect = Literal["graceful", "silent", "forwarding", "nothing", "refused", "timeout", "unreachable"]
 
 
+#: A director's two sides with NAT: the clients' network, and the one behind it. Else it has the
+#: first alone.
+Link = Literal["outer", "inside"]
+
+
 class Params(BaseModel):
     """What can be said about a fault; one without parameters has none of these.
 
@@ -116,6 +121,8 @@ class Fault:
     effect: Mapping[Role, Effect] = field(default_factory=dict)
     #: What the one program of a real server speaks that the effect is of; None: of all of them.
     speaks: Language | None = None
+    #: Which of a director's links it takes down, so that its checks fail until that is back.
+    link: Link | None = None
     #: Nodes other than the target in which something is done; the target's own part is then
     #: left out where it is empty.
     elsewhere: Callable[[Target], Sequence[Part]] | None = None

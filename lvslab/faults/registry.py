@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from lvslab import faults
 from lvslab.errors import FaultError
-from lvslab.faults.model import A_ROLE, Effect, Fault, Params, Target, roles_of, target_of
+from lvslab.faults.model import A_ROLE, Effect, Fault, Link, Params, Target, roles_of, target_of
 from lvslab.plan.model import Role
 from lvslab.topology.problems import did_you_mean
 from lvslab.topology.spec import TopologySpec
@@ -92,6 +92,12 @@ def speaks(name: str) -> Language | None:
     """Return what the one program speaks that a fault is of; None: it is of all of a node."""
     fault = all_faults().get(name)
     return None if fault is None else fault.speaks
+
+
+def link_of(name: str) -> Link | None:
+    """Return which of a director's links a fault takes down; None: neither."""
+    fault = all_faults().get(name)
+    return None if fault is None else fault.link
 
 
 def ends_kernel(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lvslab.errors import FaultError
 from lvslab.faults.model import Target
+from lvslab.faults.registry import link_of
 from lvslab.timeline import bounds, checkbounds
 from lvslab.timeline.bound import Bound
 from lvslab.timeline.run import ALLOWANCE, Connections, Promise, Quantity, Run
@@ -141,11 +142,12 @@ def with_promises(
 
 def with_promise_back(spec: TopologySpec, run: Run, down_for: float) -> Run:
     """Add what is promised of the way back, after ``down_for`` seconds of the fault."""
-    if run.role != "director" or run.fault != "link-down":
+    link = link_of(run.fault)
+    if run.role != "director" or link is None:
         return run
     spec = _measured(spec, run)
     found = [
-        bounds.second_outage_after_link_return(spec, i, run.node, down_for=down_for)
+        bounds.second_outage_after_link_return(spec, i, run.node, down_for=down_for, link=link)
         for i in spec.vrrp_instances
         # Of one that is alone the outage goes on until it is back: there is no second one.
         if any(m.director == run.node for m in i.members) and len(i.members) > 1

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from lvslab.faults.registry import effect_of, speaks
+from lvslab.faults.model import Link
+from lvslab.faults.registry import effect_of, link_of, speaks
 from lvslab.timeline.bound import Bound
 from lvslab.timeline.bound import in_seconds as _s
 from lvslab.timeline.checkbounds import Answer, never_notices, rs_back, rs_removed
@@ -110,7 +111,12 @@ def take_back(instance: VrrpInstanceSpec, returning: VrrpMember) -> Bound | None
 
 
 def second_outage_after_link_return(
-    spec: TopologySpec, instance: VrrpInstanceSpec, returning: str, *, down_for: float | None = None
+    spec: TopologySpec,
+    instance: VrrpInstanceSpec,
+    returning: str,
+    *,
+    down_for: float | None = None,
+    link: Link = "outer",
 ) -> Bound:
     """The outage when a director's link comes *back*: [RS back - VIP back], never below 0.
 
@@ -120,16 +126,21 @@ def second_outage_after_link_return(
     check has passed: VRRP does not ask the checkers. From then until the first real server is
     back (:func:`rs_back`, from the same moment on) the VIP points to an empty table. For D 6 s
     and priority 100, advert 1 s, that is 6..12 s less 3.609 s (seen: 5.0 s). With NAT there is
-    none: checks take the inside network, which was up.
+    none for the ``outer`` link: checks take the ``inside`` one, which was up. With that down they
+    leave by the default route, and time out (seen) or are told by a router: the table is empty
+    later, and an attempt may be under way when the link is back.
     """
-    if spec.inside is not None:
+    if spec.inside is not None and link == "outer":
         return _none("its checks take the inside network, which was up: its table is full")
+    if link == "inside" and instance.name != spec.gateway_instance:
+        return _none(f"{instance.name} has no address in the inside network, and went on")
     member = next((m for m in instance.members if m.director == returning), None)
     again = take_back(instance, member) if member is not None else None
     if again is None:
         return _none(f"{returning} does not take the VIP back")
     vips = {v.ip for v in instance.vips}
-    bounds = [_empty_table(vs, again, down_for) for vs in spec.virtual_servers if vs.vip in vips]
+    mine = (vs for vs in spec.virtual_servers if vs.vip in vips)
+    bounds = [_empty_table(vs, again, down_for, link) for vs in mine]
     return _hull(bounds) or _none("no virtual server uses these VIPs")
 
 
@@ -148,7 +159,7 @@ def takeover(
     """
     effect = effect_of(fault, "director")
     bounds = []
-    for instance in _held(spec, target, holder, vip):
+    for instance in _hit(spec, fault, _held(spec, target, holder, vip)):
         master = next(m for m in instance.members if m.director == target)
         heirs = [m for m in instance.by_priority() if m.director != target]
         if not heirs:
@@ -184,8 +195,11 @@ def expected(
             return None
         if effect == "nothing":
             return _none("nobody notices it")
-        if not _held(spec, target, holder, vip):
+        held = _held(spec, target, holder, vip)
+        if not held:
             return _none(f"{target} does not hold the VIP")
+        if not _hit(spec, fault, held):
+            return _none(f"{target} goes on: the instance has no address in the inside network")
         if effect == "forwarding":
             return _none(
                 f"the kernel of {target} keeps the VIP and goes on forwarding; when another "
@@ -234,18 +248,20 @@ def _expected_of_real_server(
     return replace(bound, name="degraded")
 
 
-def _empty_table(vs: VirtualServerSpec, again: Bound, down_for: float | None) -> Bound:
+def _empty_table(vs: VirtualServerSpec, again: Bound, down_for: float | None, link: Link) -> Bound:
     """Return for how long one virtual server has no real server after the VIP is back."""
+    answer: Answer = "refused" if link == "outer" else "unreachable"
     backs: list[Bound] = []
     surely_empty = vs.sorry_server is None
     for member in _served(vs):
         if member.check is None:
             return _none("a real server without a check never leaves the table")
-        gone = rs_removed(member.check, vs.delay_loop, "refused")
+        gone = rs_removed(member.check, vs.delay_loop, answer)
         if down_for is not None and down_for < gone.low:
             return _none(f"{_s(down_for)} without link is too short to empty the table")
         surely_empty &= down_for is None or down_for >= gone.high
-        backs.append(rs_back(member.check, vs.delay_loop, attempt=0.0))
+        attempt = 0.0 if link == "outer" else None
+        backs.append(rs_back(member.check, vs.delay_loop, attempt=attempt))
     if not backs:
         return _none("nothing is served")
     low, high = min(b.low for b in backs), min(b.high for b in backs)
@@ -274,6 +290,19 @@ def _held(
         and any(m.director == target for m in i.members)
         and (i.by_priority()[0].director if holder is None else holder) == target
     ]
+
+
+def _hit(
+    spec: TopologySpec, fault: str, instances: list[VrrpInstanceSpec]
+) -> list[VrrpInstanceSpec]:
+    """Return the instances that notice a fault: of the inside link, the one with the gateway.
+
+    keepalived tracks the interfaces that an instance's addresses are on (vrrp.c,
+    vrrp_complete_instance(): TRACK_ADDR), and no other that it was not told to.
+    """
+    if link_of(fault) != "inside":
+        return instances
+    return [i for i in instances if i.name == spec.gateway_instance]
 
 
 def _hull(bounds: list[Bound]) -> Bound | None:

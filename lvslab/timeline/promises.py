@@ -63,13 +63,17 @@ def _of_instance(spec: TopologySpec, instance: VrrpInstanceSpec) -> Iterator[Pro
     yield Promised(f"{old} says goodbye: {new} takes over", of, "keepalived-stop", graceful)
     if instance.name == spec.gateway_instance:
         lost = f"{old} loses the inside network and says goodbye: {new} takes over"
-        yield Promised(lost, of, "", graceful)
+        yield Promised(lost, of, "inside-link-down", graceful)
     again = bounds.take_back(instance, master)
     if again is not None:
         yield Promised(f"{old} is back: it takes the VIP again", of, "", again)
         second = bounds.second_outage_after_link_return(spec, instance, old)
         table = "its table is still empty" if spec.inside is None else "its table stayed full"
         yield Promised(f"{old}'s link is back: {table}", of, "link-down", second)
+        if instance.name == spec.gateway_instance:
+            second = bounds.second_outage_after_link_return(spec, instance, old, link="inside")
+            back = f"{old}'s inside link is back: its table is still empty"
+            yield Promised(back, of, "inside-link-down", second)
 
 
 def _of_checks(spec: TopologySpec, key: str) -> Iterator[Promised]:

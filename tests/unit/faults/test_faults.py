@@ -63,6 +63,7 @@ def test_every_fault_of_the_issue_is_there_with_its_default_first() -> None:
         "cpu-starve",
         "freeze",
         "garp-lost",
+        "inside-link-down",
         "keepalived-child-kill",
         "keepalived-crash",
         "keepalived-kill",
@@ -135,6 +136,11 @@ def lab() -> TopologySpec:
 
 
 @cache
+def nat() -> TopologySpec:
+    return load(builtins()["lvs-nat"])
+
+
+@cache
 def beside() -> TopologySpec:
     """rs1 serves all three, DNS at two ports; rs2 HTTP alone, rs3 UDP, rs4 DNS."""
     return loads("""\
@@ -154,6 +160,8 @@ def aimed() -> list[tuple[Fault, Target]]:
     found = []
     for name, known in registry.all_faults().items():
         spec = lab() if known.speaks in (None, "HTTP") else beside()
+        if known.link == "inside":
+            spec = nat()
         for node in ("lvs1", "rs1"):
             if target_of(spec, node).role in known.roles:
                 given = GIVEN.get(name) or (NOT_A_SERVER.get(name) if node == "rs1" else None)
@@ -194,7 +202,9 @@ def test_what_heals_undoes_what_was_injected() -> None:
                 if op["op"] == "write":
                     assert {"op": "write-back", "path": op["path"]} in part.heal
                 if op["op"] == "link":
-                    assert part.heal[-1] == {"op": "restore"}
+                    # Of the outer link, too, the default route.
+                    only = {"dev": op["dev"]} if op["dev"] == "eth1" else {}
+                    assert part.heal[-1] == {"op": "restore", **only}
 
 
 @pytest.mark.parametrize(
@@ -365,6 +375,13 @@ def test_refuses_with_what_would_make_sense(
     assert what in caught.value.what
     assert fix in (caught.value.fix or "")
     assert caught.value.exit_code == 64
+
+
+def test_the_inside_link_is_there_with_nat_alone() -> None:
+    fault, target = registry.choose(nat(), "lvs2", "inside-link-down")
+    assert [op["dev"] for op in fault.inject_ops(target)] == ["eth1"]
+    with pytest.raises(FaultError, match="its lab has one network"):
+        registry.choose(lab(), "lvs1", "inside-link-down")
 
 
 def test_two_faults_of_one_name_are_refused() -> None:

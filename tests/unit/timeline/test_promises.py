@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from lvslab.faults import registry
 from lvslab.timeline.promises import all_of
 from lvslab.topology import builtin, load
 
@@ -27,8 +28,20 @@ def test_with_nat_a_link_that_comes_back_finds_its_table_full():
     del direct["lvs1's link is back: its table is still empty"]
     lost = "lvs1 loses the inside network and says goodbye: lvs2 takes over"
     assert found.pop(lost) == (0.805, 0.805)
+    # Its checks were lost with that one; an attempt of 3 s may be under way when it is back.
+    back = "lvs1's inside link is back: its table is still empty"
+    assert found.pop(back) == (2.391, 11.391)
     assert found == direct
     assert figures("lvs-tun") == figures("lvs-dr")
+
+
+def test_what_is_lost_with_the_inside_network_can_be_shown():
+    path = builtin("lvs-nat")
+    assert path is not None
+    spec = load(path)
+    shown = {p.what: p.fault for p in all_of(spec) if p.fault == "inside-link-down"}
+    assert len(shown) == 2
+    assert registry.choose(spec, "lvs1", "inside-link-down")[1].name == "lvs1"
 
 
 def test_every_instance_and_every_virtual_server_is_there():
