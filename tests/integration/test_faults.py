@@ -7,11 +7,9 @@ article would take half a minute.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from lvslab.faults.registry import faults_for
 from lvslab.lab import Lab
 from lvslab.timeline.holders import contested
 from lvslab.timeline.outage import SILENCE
@@ -51,19 +49,6 @@ REAL_SERVER = {
     "freeze": {"timeout", "late"},
     "power-off": {"timeout", "late", "reset"},
 }
-
-
-def test_every_fault_there_is_has_its_test():
-    here = Path(__file__).parent
-    names = ("faults_within", "faults_beside", "faults_outside", "udp")
-    parts = (here / f"test_{name}.py" for name in names)
-    others = "".join(part.read_text() for part in parts)
-    untested = {
-        f.name
-        for f in (*faults_for("director"), *faults_for("real-server"))
-        if f.name not in {*DIRECTOR, *REAL_SERVER} and f'"{f.name}"' not in others
-    }
-    assert untested == set()
 
 
 def of_director(lab: Lab, fault: str) -> None:
