@@ -97,18 +97,23 @@ def signal_pid(pid: int, number: int) -> bool:
     return True
 
 
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields of /proc/PID/stat from the state on; none when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name, in parentheses, may hold anything: fields count from its end.
+            return file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def processes() -> dict[int, tuple[int, int]]:
     """Return pid -> (parent's pid, session) of every process that can be seen and is no zombie."""
     found = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat", "rb") as file:
-                    # The name, in parentheses, may hold anything: fields count from its end.
-                    fields = file.read().rpartition(b")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if fields[0] != b"Z":
+            fields = _stat(int(entry))
+            if fields and fields[0] != b"Z":
                 found[int(entry)] = int(fields[1]), int(fields[3])
     return found
 
@@ -129,11 +134,7 @@ def in_session(session: int) -> list[int]:
 
 def _is_stopped(pid: int) -> bool:
     """Return whether a process is stopped by a signal: it will not see another but SIGKILL."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] == b"T"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    return _stat(pid)[:1] == [b"T"]
 
 
 def command_line(pid: int) -> list[str]:
